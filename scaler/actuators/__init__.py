@@ -1,0 +1,1 @@
+"""What makes real replicas match a decision: one package per engine."""

@@ -1,0 +1,1 @@
+"""The imperative shell: loops that read, decide, apply and record."""

@@ -1,0 +1,76 @@
+"""Frozen values that every layer speaks: what is scaled, by which policy, what was read and what was decided."""
+
+from scaler.model.app import (
+    App,
+    Container,
+    EnvVar,
+    HttpGet,
+    Probe,
+    ProbeKind,
+    Registry,
+    Resources,
+    TcpSocket,
+    Volume,
+    VolumeKind,
+    VolumeMount,
+)
+from scaler.model.decision import Decision, Limit, Reason, Rule, TriggerOutcome
+from scaler.model.policy import (
+    Direction,
+    Fallback,
+    FallbackBehavior,
+    MetricType,
+    Pause,
+    PolicyType,
+    RateLimit,
+    ScalingPolicy,
+    SelectPolicy,
+    TriggerKind,
+    TriggerPolicy,
+)
+from scaler.model.reading import Reading
+from scaler.model.replica import Replica, ReplicaCounts, ReplicaState
+from scaler.model.state import DecisionState, Recommendation, ScaleEvent
+from scaler.model.workload import ForeignTarget, SourceLocation, Trigger, Workload
+
+__all__ = [
+    "App",
+    "Container",
+    "Decision",
+    "DecisionState",
+    "Direction",
+    "EnvVar",
+    "Fallback",
+    "FallbackBehavior",
+    "ForeignTarget",
+    "HttpGet",
+    "Limit",
+    "MetricType",
+    "Pause",
+    "PolicyType",
+    "Probe",
+    "ProbeKind",
+    "RateLimit",
+    "Reading",
+    "Reason",
+    "Recommendation",
+    "Registry",
+    "Replica",
+    "ReplicaCounts",
+    "ReplicaState",
+    "Resources",
+    "Rule",
+    "ScaleEvent",
+    "ScalingPolicy",
+    "SelectPolicy",
+    "SourceLocation",
+    "TcpSocket",
+    "Trigger",
+    "TriggerKind",
+    "TriggerOutcome",
+    "TriggerPolicy",
+    "Volume",
+    "VolumeKind",
+    "VolumeMount",
+    "Workload",
+]

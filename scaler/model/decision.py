@@ -1,0 +1,101 @@
+"""A desired replica count and every reason for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from scaler.model.policy import MetricType
+
+
+class Reason(StrEnum):
+    """Why the count is what it is, in one word; the label of the decisions counter."""
+
+    TRIGGERS = "triggers"  # what the triggers want, limits applied
+    ACTIVATED = "activated"  # from zero (or idle) because a trigger is active
+    COOLDOWN = "cooldown"  # inactive, but the cooldown has not passed
+    DEACTIVATED = "deactivated"  # to zero (or idle): inactive for the whole cooldown
+    INACTIVE = "inactive"  # inactive, and already as low as it goes
+    UNKNOWN = "unknown"  # a trigger is unknown: never below the present count
+    PAUSED = "paused"  # an annotation holds the count
+    NO_TRIGGERS = "no_triggers"  # nothing scales it: its minimum holds
+
+
+class Rule(StrEnum):
+    """A rule that changed the number on its way."""
+
+    MIN_REPLICAS = "minReplicaCount"
+    MAX_REPLICAS = "maxReplicaCount"
+    IDLE_REPLICAS = "idleReplicaCount"
+    ACTIVATION = "activation"  # an active workload has at least one replica
+    COOLDOWN = "cooldownPeriod"
+    INITIAL_COOLDOWN = "initialCooldownPeriod"
+    STABILIZATION_UP = "scaleUp.stabilizationWindowSeconds"
+    STABILIZATION_DOWN = "scaleDown.stabilizationWindowSeconds"
+    POLICIES_UP = "scaleUp.policies"
+    POLICIES_DOWN = "scaleDown.policies"
+    PAUSED = "paused"
+    PAUSED_REPLICAS = "paused-replicas"
+    PAUSED_SCALE_IN = "paused-scale-in"
+    PAUSED_SCALE_OUT = "paused-scale-out"
+    TRIGGER_UNKNOWN = "trigger-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One rule that changed the count, from what to what."""
+
+    rule: Rule
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerOutcome:
+    """What one trigger said and what it wants.
+
+    Attributes:
+        value: The value used, after KEDA's rounding to thousandths; None when unknown.
+        active: Whether it counts as active.
+        wants: Its proposal before any limit; None when it has none.
+        error: Why it is unknown; kept beside the value while a fallback stands in for it.
+        fallback: The value is the fallback's.
+        within_tolerance: The deviation from the target was small enough to ignore.
+    """
+
+    name: str
+    type: str
+    target: float
+    metric_type: MetricType
+    value: float | None
+    active: bool
+    wants: int | None
+    error: str | None = None
+    fallback: bool = False
+    within_tolerance: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The desired count at one moment, and why.
+
+    Attributes:
+        at: When it was taken, in the seconds that `decide` was given.
+        current: The count it started from (`ReplicaCounts.spec`).
+        desired: The count to have.
+        active: Whether the workload as a whole is active.
+        reason: The main reason.
+        triggers: One outcome per trigger, in the policy's order.
+        limits: The rules that changed the number, in the order they were applied.
+        next_change_at: The earliest moment at which the count can change although all readings stay as they
+            are (end of a cooldown, window or period), in the seconds of `at`; None when no clock is running.
+    """
+
+    at: float
+    current: int
+    desired: int
+    active: bool
+    reason: Reason
+    triggers: tuple[TriggerOutcome, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    next_change_at: float | None = None

@@ -1,0 +1,149 @@
+"""How a workload is to be scaled: the part of a manifest that the decision needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class MetricType(StrEnum):
+    """How a value becomes a replica count (KEDA `metricType`, HPA target type)."""
+
+    AVERAGE_VALUE = "AverageValue"
+    VALUE = "Value"
+    UTILIZATION = "Utilization"
+
+
+class TriggerKind(StrEnum):
+    """Where a value comes from: an event source, or the replicas' own resource use (cpu, memory)."""
+
+    EXTERNAL = "external"
+    RESOURCE = "resource"
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPolicy:
+    """One trigger as the decision sees it.
+
+    Attributes:
+        name: Unique within the workload; names the trigger's reading.
+        type: The scaler's type, such as `redis`.
+        target: The value that one replica is to carry (AverageValue), or that the whole is held at (Value),
+            in the reading's unit; percent for Utilization.
+        metric_type: How value and target give a count.
+        activation: The trigger is active while its value is strictly above this (KEDA `activation...`).
+        kind: Resource triggers never bring a workload to zero on their own.
+        exact: No tolerance applies: a schedule means its count.
+    """
+
+    name: str
+    type: str
+    target: float
+    metric_type: MetricType = MetricType.AVERAGE_VALUE
+    activation: float = 0.0
+    kind: TriggerKind = TriggerKind.EXTERNAL
+    exact: bool = False
+
+
+class PolicyType(StrEnum):
+    """Unit of a rate limit (HPA `policies[].type`)."""
+
+    PODS = "Pods"
+    PERCENT = "Percent"
+
+
+class SelectPolicy(StrEnum):
+    """Which of several rate limits counts (HPA `selectPolicy`)."""
+
+    MAX = "Max"
+    MIN = "Min"
+    DISABLED = "Disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """At most `value` replicas or percent of change within any `period_s` seconds (HPA `policies[]`)."""
+
+    type: PolicyType
+    value: int
+    period_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """The rules of one direction of scaling, with the HPA's defaults already filled in (`behavior.scaleUp|scaleDown`).
+
+    Attributes:
+        stabilization_window_s: Look back this far before moving in this direction.
+        limits: Rate limits; none means no limit.
+        select_policy: Which limit wins; Disabled forbids the direction.
+        tolerance: Relative deviation from the target that is ignored in this direction.
+        explicit: The manifest spells this direction out. An explicit scale-down also holds for the step to zero.
+    """
+
+    stabilization_window_s: float = 0.0
+    limits: tuple[RateLimit, ...] = ()
+    select_policy: SelectPolicy = SelectPolicy.MAX
+    tolerance: float = 0.1
+    explicit: bool = False
+
+
+class FallbackBehavior(StrEnum):
+    """What a failing trigger asks for (KEDA `fallback.behavior`; its fifth, scalingModifiers, needs a formula)."""
+
+    STATIC = "static"
+    CURRENT = "currentReplicas"
+    CURRENT_IF_HIGHER = "currentReplicasIfHigher"
+    CURRENT_IF_LOWER = "currentReplicasIfLower"
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """What counts once a trigger failed more than `failure_threshold` times in a row (KEDA `fallback`)."""
+
+    failure_threshold: int
+    replicas: int
+    behavior: FallbackBehavior = FallbackBehavior.STATIC
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """KEDA's pause and activation annotations (`autoscaling.keda.sh/...`).
+
+    Attributes:
+        paused: `paused`: leave the count as it is.
+        replicas: `paused-replicas`: hold this count; wins over `paused`.
+        scale_in: `paused-scale-in`: never fewer.
+        scale_out: `paused-scale-out`: never more.
+        force_activation: `force-activation`: act as if a trigger were active.
+    """
+
+    paused: bool = False
+    replicas: int | None = None
+    scale_in: bool = False
+    scale_out: bool = False
+    force_activation: bool = False
+
+
+# The HPA controller's flag --horizontal-pod-autoscaler-downscale-stabilization.
+DEFAULT_SCALE_DOWN_WINDOW_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScalingPolicy:
+    """Everything about a workload's scaling that the manifest fixes.
+
+    Durations are seconds. `scale_up` and `scale_down` default to what holds when the manifest has no `behavior`:
+    up without limits, down after the HPA's stabilization window.
+    """
+
+    triggers: tuple[TriggerPolicy, ...] = ()
+    min_replicas: int = 0
+    max_replicas: int = 100
+    idle_replicas: int | None = None
+    cooldown_s: float = 300.0
+    initial_cooldown_s: float = 0.0
+    scale_up: Direction = field(default_factory=Direction)
+    scale_down: Direction = field(default_factory=lambda: Direction(stabilization_window_s=DEFAULT_SCALE_DOWN_WINDOW_S))
+    fallback: Fallback | None = None
+    pause: Pause = field(default_factory=Pause)

@@ -1,0 +1,26 @@
+"""What one trigger reported at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A value with its activity, or the reason why there is none.
+
+    Attributes:
+        value: The metric in the source's own unit (messages, lag, requests); None when unknown.
+        active: Whether the source itself says there is work. None leaves it to the trigger's activation
+            threshold: active if and only if `value > activation`.
+        error: Why the value is unknown, free of secrets. None when it is known.
+    """
+
+    value: float | None = None
+    active: bool | None = None
+    error: str | None = None
+
+    @classmethod
+    def failed(cls, error: str) -> Reading:
+        """Return the reading of a source that could not be read."""
+        return cls(error=error)

@@ -1,0 +1,61 @@
+"""Running copies of a workload, as an actuator observed them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ReplicaState(StrEnum):
+    """Where a replica stands in its life."""
+
+    STARTING = "starting"  # exists; its startup probe has not passed yet
+    READY = "ready"  # runs, and its readiness probe (if any) passes
+    NOT_READY = "not_ready"  # runs, but its readiness probe fails
+    CRASHED = "crashed"  # ended on its own; waits for its restart's back-off
+    STOPPING = "stopping"  # told to stop, within its grace period
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One copy.
+
+    Attributes:
+        id: The actuator's own identifier (container id, pid).
+        name: What an operator reads, unique on the host.
+        workload: Name of the workload it belongs to.
+        revision: Which template it was made from; see `App.revision`.
+        state: Where it stands.
+        started_at: Seconds since the epoch of its latest start; None when it has not run.
+        restarts: How often it was restarted in place.
+        detail: Why it stands there, in words (exit code, last probe failure); empty when all is well.
+    """
+
+    id: str
+    name: str
+    workload: str
+    revision: str
+    state: ReplicaState
+    started_at: float | None = None
+    restarts: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaCounts:
+    """The three counts that the HPA tells apart.
+
+    Attributes:
+        spec: How many were last asked for (`spec.replicas`); the count that a decision changes.
+        status: How many exist (`status.replicas`), starting ones included.
+        ready: How many serve.
+    """
+
+    spec: int
+    status: int
+    ready: int
+
+    @classmethod
+    def settled(cls, count: int) -> ReplicaCounts:
+        """Return the counts of a workload whose replicas all exist and serve."""
+        return cls(spec=count, status=count, ready=count)

@@ -1,0 +1,77 @@
+"""What is scaled: a target with its triggers and its policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from scaler.model.app import App
+from scaler.model.policy import ScalingPolicy, TriggerPolicy
+
+# Read an event source this often when the manifest is silent.
+DEFAULT_POLLING_INTERVAL_S = 5.0
+MIN_POLLING_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLocation:
+    """Where in the manifests something was written; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignTarget:
+    """Something that runs already and is only scaled (KEDA `scaleTargetRef`)."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """One configured use of a scaler.
+
+    Attributes:
+        policy: Name, type, target and activation, as the decision needs them.
+        config: The plugin's own validated configuration, secrets included; its `repr` shows none.
+    """
+
+    policy: TriggerPolicy
+    config: Any
+
+    @property
+    def name(self) -> str:
+        """Unique within the workload."""
+        return self.policy.name
+
+    @property
+    def type(self) -> str:
+        """The scaler's type."""
+        return self.policy.type
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is scaled, how, and by what.
+
+    Attributes:
+        name: Unique within one service; the app's name, or the ScaledObject's where the target is foreign.
+        target: The app to run, or a reference to something that runs already.
+        triggers: Configured event sources; their policies are `policy.triggers`, in the same order.
+        policy: How readings become a count.
+        polling_interval_s: Seconds between two readings.
+        location: Where the manifest defines it.
+    """
+
+    name: str
+    target: App | ForeignTarget
+    triggers: tuple[Trigger, ...]
+    policy: ScalingPolicy
+    polling_interval_s: float = DEFAULT_POLLING_INTERVAL_S
+    location: SourceLocation | None = None

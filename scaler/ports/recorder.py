@@ -1,0 +1,50 @@
+"""What the engine tells the outside about its work: domain facts, not metrics."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from scaler.model import Decision, Reading, Replica, Workload
+
+
+class Recorder(Protocol):
+    """Receives facts. Never blocks, never raises."""
+
+    def workload_added(self, workload: Workload) -> None:
+        """A workload is being scaled from now on."""
+
+    def workload_removed(self, workload: Workload) -> None:
+        """A workload is no longer scaled; its series go."""
+
+    def woke(self, workload: Workload, *, lateness_s: float, pushed: bool) -> None:
+        """A tick began this long after it was due, by a push or by its interval."""
+
+    def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:
+        """A trigger was read, successfully or not."""
+
+    def plugin_bug(self, workload: Workload, trigger: str) -> None:
+        """A plugin raised something that its contract does not allow."""
+
+    def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:
+        """A decision was taken."""
+
+    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
+        """Replicas were observed."""
+
+    def actuated(
+        self,
+        workload: Workload,
+        *,
+        started: int,
+        stopped: int,
+        failed: int,
+        duration_s: float,
+        reaction_s: float | None,
+    ) -> None:
+        """The actuator did something; `reaction_s` from the reading behind it to its start command."""
+
+    def actuation_failed(self, workload: Workload) -> None:
+        """The actuator could not do it."""
+
+    def connections_open(self, kind: str, count: int) -> None:
+        """How many shared clients of that kind are open."""

@@ -1,0 +1,94 @@
+"""The plugin contract: a scaler reads one kind of event source."""
+
+from __future__ import annotations
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import ClassVar, Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from scaler.model import MetricType, Reading, TriggerKind
+from scaler.ports.connections import Connections
+
+
+class ScalerConfig(BaseModel, ABC):
+    """A trigger's parameters: metadata and authentication parameters merged, under KEDA's names as aliases.
+
+    Field metadata says where a value may come from, as KEDA declares it: `json_schema_extra={"sources": "MEA"}` with
+    M trigger metadata, E `<name>FromEnv`, A authentication parameter; M when absent. Secrets are `SecretStr`.
+
+    Subclasses raise ValueError in validators; the text must not hold what was given for a secret.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=False, str_strip_whitespace=True
+    )
+
+    @abstractmethod
+    def target(self) -> float:
+        """Return the value that one replica is to carry, in the reading's unit."""
+
+    @abstractmethod
+    def activation(self) -> float:
+        """Return the value above which (strictly) the trigger is active."""
+
+
+C = TypeVar("C", bound=ScalerConfig)
+
+
+class Scaler(ABC, Generic[C]):
+    """Reads one kind of event source.
+
+    The class docstring's first line is the summary that `scaler plugins` prints.
+
+    Attributes:
+        type: The name in manifests; equal to the entry point's name.
+        Config: The parameters.
+        counts_in_progress: The number includes items that are already being worked on.
+        kind: Where values come from.
+        exact: No tolerance applies to the target.
+        metric_types: What `metricType` may say.
+    """
+
+    type: ClassVar[str]
+    Config: ClassVar[builtins.type[ScalerConfig]]
+    counts_in_progress: ClassVar[bool] = False
+    kind: ClassVar[TriggerKind] = TriggerKind.EXTERNAL
+    exact: ClassVar[bool] = False
+    metric_types: ClassVar[frozenset[MetricType]] = frozenset({MetricType.AVERAGE_VALUE, MetricType.VALUE})
+
+    @classmethod
+    @abstractmethod
+    def open(cls, config: C, connections: Connections) -> AbstractAsyncContextManager[Self]:
+        """Make the scaler ready to read, and close it on exit.
+
+        The server need not be up: opening succeeds, and reads fail until it is. Closing leaves no task, socket or
+        thread behind and may be repeated.
+        """
+
+    @abstractmethod
+    async def read(self) -> Reading:
+        """Read the source once, changing nothing in it.
+
+        The engine sets the deadline. Cancellation propagates and leaves the scaler usable; concurrent reads are
+        allowed. After an outage the next read simply works, without reopening.
+
+        Raises:
+            SourceUnavailable: An outage, a time-out or throttling.
+            SourceRejected: Credentials, the kind of key or the queue are wrong.
+        """
+
+
+class PushScaler(Scaler[C]):
+    """A scaler whose source can say that something came."""
+
+    @abstractmethod
+    def wakeups(self) -> AsyncIterator[None]:
+        """Yield whenever something may have come; many events may be one item.
+
+        Only a hint: the engine goes on polling. It ends when the source cannot push (such as notifications that are
+        off at the server) and raises SourceError on an outage; the engine then starts it again with back-off.
+        """

@@ -1,0 +1,1 @@
+"""Replays a trace through the real decision, without any I/O."""

@@ -1,0 +1,1 @@
+"""Event sources: one subpackage each, discovered through the entry-point group `scaler.scalers`."""
