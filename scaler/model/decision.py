@@ -27,7 +27,7 @@ class Rule(StrEnum):
     MIN_REPLICAS = "minReplicaCount"
     MAX_REPLICAS = "maxReplicaCount"
     IDLE_REPLICAS = "idleReplicaCount"
-    ACTIVATION = "activation"  # an active workload has at least one replica
+    ACTIVATION = "activation"  # an active workload has at least one replica, an inactive one none
     COOLDOWN = "cooldownPeriod"
     INITIAL_COOLDOWN = "initialCooldownPeriod"
     STABILIZATION_UP = "scaleUp.stabilizationWindowSeconds"
@@ -86,9 +86,12 @@ class Decision:
         active: Whether the workload as a whole is active.
         reason: The main reason.
         triggers: One outcome per trigger, in the policy's order.
-        limits: The rules that changed the number, in the order they were applied.
-        next_change_at: The earliest moment at which the count can change although all readings stay as they
-            are (end of a cooldown, window or period), in the seconds of `at`; None when no clock is running.
+        limits: The rules that changed the number, in the order they were applied: the first begins with what the
+            triggers want (with `current` where they were not asked), each goes on from the one before, and the last
+            ends at `desired`.
+        next_change_at: The earliest moment at which the count can change although all readings stay as they are and
+            the replicas have settled at `desired` (end of a cooldown, window or period), in the seconds of `at`. It
+            is `at` itself when the next decision can already differ, and None when no clock is running.
     """
 
     at: float

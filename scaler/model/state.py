@@ -16,30 +16,41 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class ScaleEvent:
-    """A change that was decided: positive when replicas were added, negative when removed."""
+    """A change that was decided: positive when replicas were added, negative when removed.
+
+    `total` is the sum of all changes up to and including this one, so that the change within any period is one
+    subtraction, however many events there are.
+    """
 
     at: float
     change: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionState:
     """Memory of one workload. All times are in the seconds that `decide` is given as `now`.
 
+    The two windows keep only what can still matter: a recommendation that a later one makes irrelevant is dropped, so
+    they hold at most one entry per replica count, however often the sources are read.
+
     Attributes:
         created_at: When the workload was first seen; the initial cooldown counts from here.
         last_active_at: When a trigger was last active; None when never.
+        decided_at: When the last decision was taken; None before the first.
+        windows_since: When the windows began, with the present count as their first recommendation; None before the
+            first decision, and while paused.
         highest: Recommendations that can still be the highest of the scale-down window, oldest first, falling.
         lowest: Recommendations that can still be the lowest of the scale-up window, oldest first, rising.
         events: Changes within the longest rate-limit period, oldest first.
         failures: Failed readings in a row by trigger name; a trigger that last succeeded is absent.
-        initial_recommendation_recorded: The present count was recorded as a first recommendation.
     """
 
     created_at: float
     last_active_at: float | None = None
+    decided_at: float | None = None
+    windows_since: float | None = None
     highest: tuple[Recommendation, ...] = ()
     lowest: tuple[Recommendation, ...] = ()
     events: tuple[ScaleEvent, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
-    initial_recommendation_recorded: bool = False
