@@ -1,0 +1,122 @@
+"""What all triggers together ask for: activity, the highest proposal, and whether any of them is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scaler.decision.fallback import applies_to, fallback_milli
+from scaler.decision.proposals import milli, propose, target_milli
+from scaler.model import Fallback, Reading, ReplicaCounts, ScalingPolicy, TriggerKind, TriggerOutcome, TriggerPolicy
+
+_UNREAD = Reading(error="not read yet")
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """The triggers' answer at one moment.
+
+    Attributes:
+        outcomes: One per trigger, in the policy's order.
+        active: Whether the workload as a whole is active.
+        unknown: Some trigger has no value and no fallback stands in for it.
+        wants: The highest proposal; None when no trigger has one.
+    """
+
+    outcomes: tuple[TriggerOutcome, ...]
+    active: bool
+    unknown: bool
+    wants: int | None
+
+
+def assess(
+    policy: ScalingPolicy, readings: Mapping[str, Reading], replicas: ReplicaCounts, failures: Mapping[str, int]
+) -> Demand:
+    """Return what the triggers ask for with these replicas, given each one's failed readings in a row."""
+    # KEDA: a workload that only its own resource use scales is never inactive, because at zero it uses nothing.
+    only_resources = all(trigger.kind is TriggerKind.RESOURCE for trigger in policy.triggers)
+    outcomes = []
+    active = policy.pause.force_activation
+    unknown = False
+    wants: int | None = None
+    for trigger in policy.triggers:
+        reading = readings.get(trigger.name, _UNREAD)
+        outcome = _assess_one(trigger, policy, reading, replicas, failures, only_resources=only_resources)
+        outcomes.append(outcome)
+        active = active or outcome.active
+        proposal = outcome.wants
+        if proposal is None:
+            unknown = True
+        elif wants is None or proposal > wants:
+            wants = proposal
+    if only_resources and unknown:
+        active = policy.pause.force_activation
+    return Demand(tuple(outcomes), active, unknown, wants)
+
+
+def _assess_one(
+    trigger: TriggerPolicy,
+    policy: ScalingPolicy,
+    reading: Reading,
+    replicas: ReplicaCounts,
+    failures: Mapping[str, int],
+    *,
+    only_resources: bool,
+) -> TriggerOutcome:
+    target = target_milli(trigger.target)
+    error = reading.error
+    value: int | None = None
+    active = False
+    fallback = False
+    if error is None:
+        active = _is_active(trigger, reading, only_resources=only_resources)
+        if target == 0:
+            error = "its target is below 0.001"
+        elif reading.value is None:
+            error = "it reported no value"
+        else:
+            value = milli(reading.value)
+    if value is None and target and (stand_in := _fallback_in_effect(trigger, policy, failures)):
+        value = fallback_milli(stand_in, trigger, target, replicas)
+        fallback = active = value is not None
+    if value is None:
+        return TriggerOutcome(
+            trigger.name, trigger.type, trigger.target, trigger.metric_type, None, active, None, error or "unknown"
+        )
+    wants, tolerated = propose(trigger, value, target, replicas, policy)
+    return TriggerOutcome(
+        trigger.name,
+        trigger.type,
+        trigger.target,
+        trigger.metric_type,
+        value / 1000,
+        active,
+        wants,
+        error,
+        fallback,
+        tolerated,
+    )
+
+
+def _is_active(trigger: TriggerPolicy, reading: Reading, *, only_resources: bool) -> bool:
+    if trigger.kind is TriggerKind.RESOURCE:
+        return only_resources
+    if reading.active is not None:
+        return reading.active
+    return reading.value is not None and reading.value > trigger.activation
+
+
+def _fallback_in_effect(trigger: TriggerPolicy, policy: ScalingPolicy, failures: Mapping[str, int]) -> Fallback | None:
+    """KEDA: used once there were more failures in a row than the threshold."""
+    fallback = policy.fallback if applies_to(trigger, policy.fallback) else None
+    if fallback is not None and failures.get(trigger.name, 0) > fallback.failure_threshold:
+        return fallback
+    return None
+
+
+def fallback_may_come(policy: ScalingPolicy, demand: Demand) -> bool:
+    """Tell whether a failing trigger has a fallback that further failures can bring into effect."""
+    return any(
+        outcome.error is not None and not outcome.fallback and applies_to(trigger, policy.fallback)
+        for trigger, outcome in zip(policy.triggers, demand.outcomes, strict=True)
+    )
