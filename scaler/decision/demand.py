@@ -116,7 +116,7 @@ def _fallback_in_effect(trigger: TriggerPolicy, policy: ScalingPolicy, failures:
 
 def fallback_may_come(policy: ScalingPolicy, demand: Demand) -> bool:
     """Tell whether a failing trigger has a fallback that further failures can bring into effect."""
-    return any(
+    return policy.fallback is not None and any(
         outcome.error is not None and not outcome.fallback and applies_to(trigger, policy.fallback)
         for trigger, outcome in zip(policy.triggers, demand.outcomes, strict=True)
     )

@@ -53,6 +53,8 @@ def with_change(
     The HPA keeps each direction's changes only as long as that direction's own periods, and so forgets some that the
     other direction still counts; here none is forgotten.
     """
+    if not change and not events:
+        return events
     period_s = max((limit.period_s for limit in (*policy.scale_up.limits, *policy.scale_down.limits)), default=0)
     if not period_s:
         return ()

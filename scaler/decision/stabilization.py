@@ -6,6 +6,7 @@ are kept: a monotonic sequence, so that reading a source ten times a second does
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from scaler.model import Recommendation
@@ -65,18 +66,22 @@ def with_lowest(
 
 def clear_to_rise(lowest: Sequence[Recommendation], count: int, window_s: float, now: float) -> float:
     """Return when nothing in the scale-up window holds the count down any more; `now` or earlier if nothing does."""
-    for recommendation in reversed(lowest):
-        if recommendation.replicas <= count:
-            return recommendation.at + window_s
-    return now
+    holding = bisect_right(lowest, count, key=_replicas)
+    return lowest[holding - 1].at + window_s if holding else now
 
 
 def clear_to_fall(highest: Sequence[Recommendation], count: int, window_s: float, now: float) -> float:
     """Return when nothing in the scale-down window holds the count up any more; `now` or earlier if nothing does."""
-    for recommendation in reversed(highest):
-        if recommendation.replicas >= count:
-            return recommendation.at + window_s
-    return now
+    holding = bisect_right(highest, -count, key=_negative_replicas)
+    return highest[holding - 1].at + window_s if holding else now
+
+
+def _replicas(recommendation: Recommendation) -> int:
+    return recommendation.replicas
+
+
+def _negative_replicas(recommendation: Recommendation) -> int:
+    return -recommendation.replicas
 
 
 def _first_within(window: Sequence[Recommendation], now: float, window_s: float) -> int:

@@ -3,6 +3,7 @@
 ScalerError
 ├── ConfigError                  the operator must edit something: exit code 2, never retried
 │   ├── InvalidManifest          problems, each with file, line, column and path
+│   ├── InvalidTrace             the same for a trace to be simulated
 │   ├── PluginNotFound           no scaler of that type is installed
 │   ├── PluginBroken             an installed scaler cannot be imported or breaks the contract
 │   └── StateDirLocked           another service uses the state dir
@@ -71,6 +72,14 @@ class Problem:
 
 class InvalidManifest(ConfigError):
     """At least one problem that is not a warning; carries all of them."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InvalidTrace(ConfigError):
+    """A trace that cannot be replayed; carries all problems."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)

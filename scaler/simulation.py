@@ -1,1 +1,0 @@
-"""Replays a trace through the real decision, without any I/O."""
