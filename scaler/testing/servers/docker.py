@@ -1,0 +1,188 @@
+"""A container engine for tests, demos and benchmarks: the one that answers, or a private `dockerd` as a child process."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import docker
+import psutil
+from docker.errors import DockerException
+
+# The smallest userland there is: Debian's busybox-static.
+BUSYBOX = Path("/bin/busybox")
+
+
+class EngineNotAvailable(RuntimeError):
+    """No engine answers, and none can be started here."""
+
+
+class DockerServer:
+    """A Docker engine, usable as a context manager.
+
+    Args:
+        private: Start an engine of its own even if one answers, so that it can be stopped and started again.
+
+    A private engine has its own data, socket and bridge in a temporary folder and on a free network, leaves the
+    packet filter alone, and takes all its containers with it when it is left. It needs root.
+    """
+
+    def __init__(self, *, private: bool = False) -> None:
+        self._always_private = private
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder: Path | None = None
+        self._bridge = ""
+        self.base_url = ""
+
+    @property
+    def private(self) -> bool:
+        """Whether this engine is a child of ours."""
+        return self._folder is not None
+
+    def __enter__(self) -> Self:
+        url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+        if not self._always_private and _answers(url):
+            self.base_url = url
+            return self
+        if os.geteuid() != 0 or shutil.which("dockerd") is None:
+            raise EngineNotAvailable("no Docker engine answers; start one, or install dockerd and run as root")
+        self._folder = Path(tempfile.mkdtemp(prefix="scaler-dockerd-"))
+        self.base_url = f"unix://{self._folder}/docker.sock"
+        try:
+            self._bridge = _create_bridge()
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._folder is None:
+            return
+        if self._process is not None:
+            with self.client() as client:
+                for container in client.containers(all=True, quiet=True):
+                    client.remove_container(container["Id"], force=True, v=True)
+            self.stop()
+        if self._bridge:
+            subprocess.run(["ip", "link", "delete", self._bridge], check=False)
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder = None
+
+    def client(self) -> docker.APIClient:
+        """Return a client of one's own, to be closed by the caller; usable as a context manager."""
+        return docker.APIClient(base_url=self.base_url, version="auto")
+
+    def start(self, *, timeout_s: float = 30.0) -> None:
+        """Start the private engine and wait until it answers."""
+        if self._folder is None or self._process is not None:
+            raise RuntimeError("only a private engine that is stopped can be started")
+        with (self._folder / "dockerd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "dockerd",
+                    f"--host={self.base_url}",
+                    f"--data-root={self._folder}/data",
+                    f"--exec-root={self._folder}/exec",
+                    f"--pidfile={self._folder}/dockerd.pid",
+                    f"--bridge={self._bridge}",
+                    "--iptables=false",
+                    "--ip6tables=false",
+                    "--ip-masq=false",
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout_s
+        while not _answers(self.base_url):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                tail = (self._folder / "dockerd.log").read_text(errors="replace")[-2000:]
+                raise EngineNotAvailable(f"dockerd did not start:\n{tail}")
+            time.sleep(0.05)
+
+    def stop(self, *, timeout_s: float = 30.0) -> None:
+        """Stop the private engine, and with it its containers; what it stores stays for the next start."""
+        if self._process is None:
+            raise RuntimeError("only a private engine that runs can be stopped")
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def busybox_image(self, name: str, script: str) -> None:
+        """Make an image `name` whose default command is `script`, run by busybox's sh; no registry takes part."""
+        with self.client() as client:
+            client.import_image(  # type: ignore[no-untyped-call]
+                src=_busybox_tar(script), repository=name.partition(":")[0], tag=name.partition(":")[2] or "latest",
+                changes=['CMD ["/script"]', 'ENV PATH=/bin'],
+            )
+
+
+def _answers(url: str) -> bool:
+    path = url.removeprefix("unix://")
+    if path != url and not os.path.exists(path):
+        return False
+    try:
+        with docker.APIClient(base_url=url, version="auto", timeout=2) as client:
+            return bool(client.ping())
+    except DockerException:
+        return False
+
+
+def _create_bridge() -> str:
+    name = f"scaler{secrets.token_hex(3)}"
+    taken = [
+        ipaddress.ip_interface(f"{address.address}/{address.netmask}").network
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if address.family == socket.AF_INET and address.netmask
+    ]
+    for third in range(256):
+        network = ipaddress.ip_network(f"10.213.{third}.0/24")
+        if not any(network.overlaps(other) for other in taken):
+            break
+    else:
+        raise EngineNotAvailable("no free network for a private engine in 10.213.0.0/16")
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    subprocess.run(["ip", "addr", "add", f"{network[1]}/24", "dev", name], check=True)
+    subprocess.run(["ip", "link", "set", name, "up"], check=True)
+    return name
+
+
+def _busybox_tar(script: str) -> bytes:
+    listed = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for folder in ("bin", "tmp", "etc", "www"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
+            tar.addfile(entry)
+        for path, content in (("bin/busybox", BUSYBOX.read_bytes()), ("script", f"#!/bin/sh\n{script}\n".encode())):
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(content), 0o755
+            tar.addfile(entry, io.BytesIO(content))
+        for applet in listed.stdout.split():
+            if applet != "busybox":
+                entry = tarfile.TarInfo(f"bin/{applet}")
+                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(entry)
+    return buffer.getvalue()
