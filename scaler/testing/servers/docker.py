@@ -132,8 +132,10 @@ class DockerServer:
         """Make an image `name` whose default command is `script`, run by busybox's sh; no registry takes part."""
         with self.client() as client:
             client.import_image(  # type: ignore[no-untyped-call]
-                src=_busybox_tar(script), repository=name.partition(":")[0], tag=name.partition(":")[2] or "latest",
-                changes=['CMD ["/script"]', 'ENV PATH=/bin'],
+                src=_busybox_tar(script),
+                repository=name.partition(":")[0],
+                tag=name.partition(":")[2] or "latest",
+                changes=['CMD ["/script"]', "ENV PATH=/bin"],
             )
 
 

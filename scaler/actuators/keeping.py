@@ -1,0 +1,211 @@
+"""What is done to replicas between decisions: probes, restarts in place, forced ends, removal of what has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from signal import SIGKILL, SIGTERM
+from typing import Any, TypeAlias
+
+import structlog
+
+from scaler.actuators.crashes import CrashBackoff, CrashHistory
+from scaler.actuators.probes import Health, Prober
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+
+log = structlog.get_logger(__name__)
+
+_Duty: TypeAlias = tuple[str, float | None]
+
+
+class Keeper:
+    """Gives each unit the one task that its present state calls for, and no other.
+
+    The duty follows from each listing alone, so whatever was missed (an outage, a restart of this service) is
+    made up for by the next listing.
+
+    Args:
+        runtime: The engine.
+        blueprint_of: Returns what a unit is made of; None while no manifest says so, and for units that nobody
+            asked for since this service started. Such units are neither probed nor restarted.
+        acted: Called after the engine was made to do something.
+        reported: Called with a workload's name when probes changed a replica's health.
+        backoff: Waits before restarts in place.
+        retry_s: Wait before asking an engine again that did not answer.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        blueprint_of: Callable[[Unit], Blueprint | None],
+        acted: Callable[[], None],
+        reported: Callable[[str], None],
+        backoff: CrashBackoff,
+        retry_s: float,
+    ) -> None:
+        self._runtime = runtime
+        self._blueprint_of = blueprint_of
+        self._acted = acted
+        self._reported = reported
+        self._backoff = backoff
+        self._retry_s = retry_s
+        self._prober = Prober()
+        self._tasks: dict[str, tuple[_Duty, asyncio.Task[None]]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
+        self._crashes: dict[str, CrashHistory] = {}
+        self._health: dict[str, Health] = {}
+        self._told_at: dict[str, float] = {}
+
+    def health(self, unit: Unit) -> Health:
+        """Return what probes found so far; without probes a running unit is ready."""
+        plan = self._blueprint_of(unit)
+        if plan is None or not plan.container.probes:
+            return Health(started=True, ready=True)
+        return self._health.get(unit.id, Health())
+
+    def crashes(self, unit: Unit) -> CrashHistory:
+        """Return what is known about the unit's ends."""
+        return self._crashes.get(unit.id) or CrashHistory()
+
+    async def stop(self, unit: Unit) -> None:
+        """Tell a unit to stop; what follows (forced end, removal) is a duty."""
+        self._told_at[unit.id] = asyncio.get_running_loop().time()
+        try:
+            if previous := self._release(unit.id):
+                await asyncio.wait([previous])
+            await self._runtime.mark_stopping(unit.id)
+            if unit.state is not UnitState.CREATED:
+                await self._runtime.signal(unit.id, SIGTERM if unit.grace_s > 0 else SIGKILL)
+        except BaseException:
+            del self._told_at[unit.id]  # the next one to see the mark sends the signal
+            raise
+
+    def see(self, units: Sequence[Unit]) -> None:
+        """Give every unit of a listing its duty."""
+        present = {unit.id for unit in units}
+        for unit_id in self._tasks.keys() - present:
+            self._release(unit_id)
+        memories: tuple[dict[str, Any], ...] = (self._crashes, self._health, self._told_at)
+        for memory in memories:
+            for unit_id in memory.keys() - present:
+                del memory[unit_id]
+        for unit in units:
+            duty = self._duty(unit)
+            held = self._tasks.get(unit.id)
+            if held and held[0] == duty and not held[1].done():
+                continue
+            previous = self._release(unit.id)
+            if duty:
+                task = asyncio.create_task(self._perform(duty, unit, previous), name=f"actuator:{duty[0]}:{unit.name}")
+                self._tasks[unit.id] = (duty, task)
+
+    async def close(self) -> None:
+        """Stop all tasks; units stay as they are."""
+        for unit_id in tuple(self._tasks):
+            self._release(unit_id)
+        if self._ending:
+            await asyncio.wait(self._ending)
+        await self._prober.close()
+
+    def _duty(self, unit: Unit) -> _Duty | None:
+        running = unit.state is UnitState.RUNNING
+        if unit.stopping:
+            return ("end", None) if running else ("remove", None)
+        plan = self._blueprint_of(unit)
+        if plan is None or unit.state is UnitState.CREATED or unit.id in self._told_at:
+            return None  # a unit that was never started is `apply`'s, which knows whether it is wanted
+        if not running:
+            self._health.pop(unit.id, None)
+            return ("restart", unit.ended_at)
+        return ("probe", unit.started_at) if plan.container.probes else None
+
+    def _release(self, unit_id: str) -> asyncio.Task[None] | None:
+        held = self._tasks.pop(unit_id, None)
+        if held is None or held[1].done():
+            return None
+        task = held[1]
+        task.cancel()
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+        return task
+
+    async def _perform(self, duty: _Duty, unit: Unit, previous: asyncio.Task[None] | None) -> None:
+        if previous is not None:
+            await asyncio.wait([previous])
+        steps = {"end": self._end, "remove": self._remove, "restart": self._restart, "probe": self._probe}
+        while True:  # until a listing gives the unit another duty, or none
+            try:
+                await steps[duty[0]](unit)
+                self._acted()
+            except EngineUnavailable:
+                pass  # `EngineUnavailable` of the next listing tells the engine loop; here it is only tried again
+            except Exception:
+                # Supervised: a bug in one duty must not end the others, nor go unnoticed.
+                log.exception("replica_upkeep_failed", workload=unit.workload, replica=unit.name, duty=duty[0])
+            await asyncio.sleep(self._retry_s)
+
+    async def _end(self, unit: Unit) -> None:
+        loop = asyncio.get_running_loop()
+        if unit.id not in self._told_at:
+            # An earlier run of this service left the mark; whether it also sent the signal is not known.
+            self._told_at[unit.id] = loop.time()
+            await self._runtime.signal(unit.id, SIGTERM)
+        await asyncio.sleep(self._told_at[unit.id] + unit.grace_s - loop.time())
+        log.info("replica_killed", workload=unit.workload, replica=unit.name, grace_s=unit.grace_s)
+        await self._runtime.signal(unit.id, SIGKILL)
+
+    async def _remove(self, unit: Unit) -> None:
+        await self._runtime.remove(unit.id)
+        log.debug("replica_removed", workload=unit.workload, replica=unit.name)
+
+    async def _restart(self, unit: Unit) -> None:
+        history = self._crashes.setdefault(unit.id, CrashHistory())
+        if history.ended(unit.started_at, unit.ended_at, self._backoff):
+            delay = self._backoff.delay_s(history.ends_in_a_row)
+            history.restart_at = time.time() + delay
+            log.warning(
+                "replica_ended",
+                workload=unit.workload,
+                replica=unit.name,
+                how=unit.detail,
+                ends_in_a_row=history.ends_in_a_row,
+                restart_in_s=delay,
+            )
+        if history.restart_at is None:
+            return  # restarted already; this listing was older
+        await asyncio.sleep(history.restart_at - time.time())
+        plan = self._blueprint_of(unit)
+        if plan is None:
+            return
+        try:
+            await self._runtime.start(unit.id, plan)
+        except ReplicaRejected as error:
+            history.ends_in_a_row += 1
+            history.restart_at = time.time() + self._backoff.delay_s(history.ends_in_a_row)
+            log.warning("replica_not_restarted", workload=unit.workload, replica=unit.name, error=str(error))
+            return
+        history.restarts += 1
+        history.restart_at = None
+
+    async def _probe(self, unit: Unit) -> None:
+        plan = self._blueprint_of(unit)
+        if plan is None:
+            return
+        running_s = time.time() - unit.started_at if unit.started_at else 0.0
+
+        def report(health: Health) -> None:
+            if self._health.get(unit.id) != health:
+                self._health[unit.id] = health
+                self._reported(unit.workload)
+
+        unhealthy = await self._prober.watch(plan.container.probes, unit.address, running_s, report)
+        log.warning("replica_unhealthy", workload=unit.workload, replica=unit.name, why=unhealthy.reason)
+        report(Health(detail=unhealthy.reason))
+        grace_s = unit.grace_s if unhealthy.grace_s is None else unhealthy.grace_s
+        if grace_s > 0:
+            await self._runtime.signal(unit.id, SIGTERM)
+            await asyncio.sleep(grace_s)
+        await self._runtime.signal(unit.id, SIGKILL)

@@ -1,0 +1,297 @@
+"""The actuator that all kinds of engine share: replicas follow counts, whatever the engine calls them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import string
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from scaler.actuators.crashes import CrashBackoff
+from scaler.actuators.keeping import Keeper
+from scaler.actuators.planning import plan
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, blueprint
+from scaler.actuators.snapshot import Snapshot
+from scaler.model import App, Replica, ReplicaState, Workload
+from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.errors import ActuatorError, EngineUnavailable, ReplicaRejected
+
+log = structlog.get_logger(__name__)
+
+# Domain of the host names that replicas are told; `.internal` is reserved for private use.
+DEFAULT_DNS_SUFFIX = "scaler.internal"
+# Events of a burst (20 starts) that arrive within this time cost one listing.
+_COALESCE_S = 0.02
+
+
+class ReplicaActuator(Actuator):
+    """Makes units of a `Runtime` match the wanted counts.
+
+    What exists is always what the runtime lists. Memory holds only what no listing can: the manifests' apps, the
+    verdicts of probes, crash back-off, and calls that are under way.
+
+    Args:
+        runtime: The engine, for one owner.
+        backoff: Waits before restarts in place.
+        listing_max_age_s: A listing older than this is read again although no event asked for it.
+        retry_s: Wait before asking an engine again that did not answer.
+        dns_suffix: Domain of the injected host names.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        backoff: CrashBackoff | None = None,
+        listing_max_age_s: float = 1.0,
+        retry_s: float = 1.0,
+        dns_suffix: str = DEFAULT_DNS_SUFFIX,
+    ) -> None:
+        self._runtime = runtime
+        self._retry_s = retry_s
+        self._dns_suffix = dns_suffix
+        self._snapshot = Snapshot(runtime.units, self._absorb, max_age_s=listing_max_age_s)
+        self._keeper = Keeper(
+            runtime,
+            blueprint_of=self._blueprint_of,
+            acted=self._stale,
+            reported=self._report,
+            backoff=backoff or CrashBackoff(),
+            retry_s=retry_s,
+        )
+        self._apps: dict[str, dict[str, App]] = {}
+        self._applied: set[str] = set()
+        self._operations: dict[str, set[asyncio.Task[str]]] = {}
+        self._seen: dict[str, dict[str, Any]] = {}
+        self._changed: dict[str, None] = {}
+        self._changed_any = asyncio.Event()
+        self._stale_event = asyncio.Event()
+        self._absorbed = asyncio.Event()
+        self._upkeep: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._runtime.open(self._stale)
+        self._upkeep = asyncio.create_task(self._keep_listing(), name="actuator:upkeep")
+        self._stale()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
+            self._upkeep = None
+        under_way = [task for tasks in self._operations.values() for task in tasks]
+        if under_way:
+            await asyncio.wait(under_way)
+        await self._snapshot.settle()
+        await self._keeper.close()
+        await self._runtime.close()
+
+    async def observe(self, workload: Workload) -> tuple[Replica, ...]:
+        """See `Actuator.observe`."""
+        self._remember(workload)
+        units = (await self._snapshot.get()).get(workload.name, ())
+        return tuple(map(self._replica, units))
+
+    async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
+        """See `Actuator.owned`."""
+        return {name: tuple(map(self._replica, units)) for name, units in (await self._snapshot.get()).items()}
+
+    async def changes(self) -> AsyncIterator[str]:
+        """See `Actuator.changes`."""
+        while True:
+            await self._changed_any.wait()
+            while self._changed:
+                name = next(iter(self._changed))
+                del self._changed[name]
+                yield name
+            self._changed_any.clear()
+
+    async def apply(self, workload: Workload, count: int) -> Applied:
+        """See `Actuator.apply`."""
+        app = self._remember(workload)
+        if app is None:
+            raise ReplicaRejected(f"{workload.name}: this actuator runs apps only, not what runs elsewhere")
+        await self._settled(workload.name)
+        units = (await self._snapshot.get()).get(workload.name, ())
+        steps = plan([self._replica(unit) for unit in units], app.revision, count)
+        victims = {replica.id for replica in steps.stop}
+        unstarted = [
+            unit for unit in units if unit.state is UnitState.CREATED and not unit.stopping and unit.id not in victims
+            and unit.revision == app.revision
+        ]  # fmt: skip
+        stops = [self._begin(workload.name, self._stop(unit)) for unit in units if unit.id in victims]
+        starts: list[asyncio.Task[str]] = []
+        try:
+            if unstarted or steps.create:
+                blueprint("", workload.name, app, dns_suffix=self._dns_suffix)  # is it runnable at all?
+                await self._runtime.prepare(app)
+            plans = [self._blueprint(f"{workload.name}--{app.revision}-{_suffix()}", workload.name, app)
+                     for _ in range(steps.create)]  # fmt: skip
+            starts = [self._begin(workload.name, self._resume(unit, app)) for unit in unstarted]
+            starts += [self._begin(workload.name, self._create(each)) for each in plans]
+        finally:
+            if stops or starts:
+                await asyncio.wait([*stops, *starts])
+            if workload.name not in self._applied:
+                self._applied.add(workload.name)  # not before: what the first count stops is not to be restarted
+                self._stale()
+        revisions = {app.revision, *(unit.revision for unit in units)}
+        self._apps[workload.name] = {
+            revision: known for revision, known in self._apps[workload.name].items() if revision in revisions
+        }
+        return _outcome(stops, starts)
+
+    async def remove(self, workload_name: str) -> None:
+        """See `Actuator.remove`."""
+        self._applied.discard(workload_name)
+        self._apps.pop(workload_name, None)
+        await self._settled(workload_name)
+        while True:
+            absorbed = self._absorbed
+            units = (await self._snapshot.get()).get(workload_name, ())
+            if not units:
+                return
+            stops = [self._begin(workload_name, self._stop(unit)) for unit in units if not unit.stopping]
+            if stops:
+                await asyncio.wait(stops)
+                for task in stops:
+                    task.result()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._retry_s):
+                    await absorbed.wait()
+
+    # Operations under way: they outlive a cancelled caller, and the next call on the workload waits for them.
+
+    def _begin(self, workload: str, step: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
+        tasks = self._operations.setdefault(workload, set())
+        task = asyncio.create_task(step, name=f"actuator:apply:{workload}")
+        tasks.add(task)
+
+        def ended(task: asyncio.Task[str]) -> None:
+            tasks.discard(task)
+            if not tasks and self._operations.get(workload) is tasks:
+                del self._operations[workload]
+            if not task.cancelled() and (error := task.exception()) and not isinstance(error, ActuatorError):
+                log.error("replica_operation_failed", workload=workload, exc_info=error)
+            self._stale()
+
+        task.add_done_callback(ended)
+        return task
+
+    async def _settled(self, workload: str) -> None:
+        while tasks := self._operations.get(workload):
+            await asyncio.wait(tuple(tasks))
+
+    async def _stop(self, unit: Unit) -> str:
+        await self._keeper.stop(unit)
+        return unit.name
+
+    async def _resume(self, unit: Unit, app: App) -> str:
+        return await self._started(unit.id, self._blueprint(unit.name, unit.workload, app))
+
+    async def _create(self, new: Blueprint) -> str:
+        return await self._started(await self._runtime.create(new), new)
+
+    async def _started(self, unit_id: str, new: Blueprint) -> str:
+        try:
+            await self._runtime.start(unit_id, new)
+        except ReplicaRejected:
+            await self._runtime.remove(unit_id)
+            raise
+        return new.name
+
+    # The picture of what exists.
+
+    def _remember(self, workload: Workload) -> App | None:
+        if not isinstance(workload.target, App):
+            return None
+        self._apps.setdefault(workload.name, {})[workload.target.revision] = workload.target
+        return workload.target
+
+    def _blueprint(self, name: str, workload: str, app: App) -> Blueprint:
+        return blueprint(name, workload, app, dns_suffix=self._dns_suffix)
+
+    def _blueprint_of(self, unit: Unit) -> Blueprint | None:
+        app = self._apps.get(unit.workload, {}).get(unit.revision)
+        if app is None or unit.workload not in self._applied:
+            return None
+        return self._blueprint(unit.name, unit.workload, app)
+
+    def _stale(self) -> None:
+        self._snapshot.invalidate()
+        self._stale_event.set()
+
+    def _report(self, workload: str) -> None:
+        self._changed[workload] = None
+        self._changed_any.set()
+
+    def _absorb(self, units: Sequence[Unit]) -> None:
+        self._keeper.see(units)
+        seen: dict[str, dict[str, Any]] = {}
+        for unit in units:
+            seen.setdefault(unit.workload, {})[unit.id] = (unit.state, unit.started_at)
+        for name in self._seen.keys() | seen.keys():
+            if self._seen.get(name) != seen.get(name):
+                self._report(name)
+        self._seen = seen
+        absorbed, self._absorbed = self._absorbed, asyncio.Event()
+        absorbed.set()
+
+    async def _keep_listing(self) -> None:
+        while True:
+            await self._stale_event.wait()
+            await asyncio.sleep(_COALESCE_S)
+            self._stale_event.clear()
+            try:
+                await self._snapshot.get()
+            except EngineUnavailable:
+                await asyncio.sleep(self._retry_s)
+                self._stale_event.set()
+            except Exception:
+                # Supervised: without this task nothing would be kept up, and nobody would know.
+                log.exception("replica_upkeep_failed")
+                await asyncio.sleep(self._retry_s)
+                self._stale_event.set()
+
+    def _replica(self, unit: Unit) -> Replica:
+        state, detail = ReplicaState.READY, unit.detail
+        history = self._keeper.crashes(unit)
+        if unit.stopping:
+            state = ReplicaState.STOPPING
+        elif unit.state is UnitState.CREATED:
+            state = ReplicaState.STARTING
+        elif unit.state is UnitState.ENDED:
+            state = ReplicaState.CRASHED
+        else:
+            health = self._keeper.health(unit)
+            detail = health.detail
+            if not health.ready:
+                state = ReplicaState.NOT_READY if health.started else ReplicaState.STARTING
+        return Replica(
+            unit.id, unit.name, unit.workload, unit.revision, state, unit.started_at, history.restarts, detail
+        )
+
+
+def _outcome(stops: Sequence[asyncio.Task[str]], starts: Sequence[asyncio.Task[str]]) -> Applied:
+    done = [task for task in (*stops, *starts) if task.exception() is None]
+    errors = [error for task in (*starts, *stops) if (error := task.exception())]
+    bugs = [error for error in errors if not isinstance(error, ActuatorError)]
+    if errors and (bugs or not done):
+        raise (bugs or errors)[0]
+    return Applied(
+        started=tuple(task.result() for task in starts if task in done),
+        stopped=tuple(task.result() for task in stops if task in done),
+        failed=tuple(str(error) for error in errors),
+    )
+
+
+def _suffix() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))

@@ -1,0 +1,137 @@
+"""What a kind of engine must offer so that `ReplicaActuator` can run replicas on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from signal import Signals
+
+from scaler.model import App, Container
+from scaler.ports.errors import ReplicaRejected
+
+
+class UnitState(StrEnum):
+    """What the engine itself says about a unit."""
+
+    CREATED = "created"  # exists, was never started
+    RUNNING = "running"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One replica as the engine has it (a container, a process), before probes and back-off give it a meaning.
+
+    Attributes:
+        id: The engine's identifier; stays when the unit is restarted in place.
+        name: What an operator reads.
+        created_at: Seconds since the epoch.
+        grace_s: Seconds between SIGTERM and SIGKILL.
+        stopping: It carries the mark of having been told to stop, which outlives this service.
+        started_at: Latest start, seconds since the epoch; None when it never ran.
+        ended_at: Latest end; None while it runs, or when unknown.
+        address: Where probes reach it; None for this machine.
+        detail: How it ended.
+    """
+
+    id: str
+    name: str
+    workload: str
+    revision: str
+    state: UnitState
+    created_at: float
+    grace_s: float
+    stopping: bool = False
+    started_at: float | None = None
+    ended_at: float | None = None
+    address: str | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blueprint:
+    """All that one replica is made of. The environment holds secrets and is kept from `repr`."""
+
+    name: str
+    workload: str
+    revision: str
+    app: App
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def container(self) -> Container:
+        """The replica's only container."""
+        return self.app.containers[0]
+
+
+def blueprint(name: str, workload: str, app: App, *, dns_suffix: str) -> Blueprint:
+    """Return the blueprint of a replica, with the variables that Azure Container Apps injects.
+
+    The manifest's own variables win over injected ones, and the last of several with one name wins.
+
+    Raises:
+        ReplicaRejected: The app has not exactly one container.
+    """
+    if len(app.containers) != 1:
+        raise ReplicaRejected(f"{workload}: {len(app.containers)} containers per replica are not supported yet, only 1")
+    revision_name = f"{workload}--{app.revision}"
+    environment = {
+        "CONTAINER_APP_NAME": workload,
+        "CONTAINER_APP_REVISION": revision_name,
+        "CONTAINER_APP_HOSTNAME": f"{revision_name}.{dns_suffix}",
+        "CONTAINER_APP_ENV_DNS_SUFFIX": dns_suffix,
+        "CONTAINER_APP_REPLICA_NAME": name,
+    }
+    environment.update((var.name, var.value.get_secret_value()) for var in app.containers[0].env)
+    return Blueprint(name, workload, app.revision, app, environment)
+
+
+class Runtime(ABC):
+    """A thin layer over one engine, for one owner.
+
+    A call that was cancelled ends only when the engine's answer is known or given up, so that nobody acts on a
+    picture that is about to change. All raise EngineUnavailable when the engine does not answer. A unit that is
+    gone is no error.
+    """
+
+    @abstractmethod
+    async def open(self, changed: Callable[[], None]) -> None:
+        """Begin to watch: `changed` is called on the event loop whenever a listing may give another result."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything; units go on running."""
+
+    @abstractmethod
+    async def units(self) -> Sequence[Unit]:
+        """Return all units of this owner."""
+
+    @abstractmethod
+    async def prepare(self, app: App) -> None:
+        """Get what every replica of the app needs, such as its image. May be cancelled at once.
+
+        Raises:
+            ReplicaRejected: It cannot be had, or the app asks for what this engine cannot do.
+        """
+
+    @abstractmethod
+    async def create(self, plan: Blueprint) -> str:
+        """Make a unit without starting it, and return its id. Raises ReplicaRejected."""
+
+    @abstractmethod
+    async def start(self, unit_id: str, plan: Blueprint) -> None:
+        """Start a unit that was created or has ended; one that runs stays as it is. Raises ReplicaRejected."""
+
+    @abstractmethod
+    async def mark_stopping(self, unit_id: str) -> None:
+        """Leave the mark that the unit was told to stop."""
+
+    @abstractmethod
+    async def signal(self, unit_id: str, signal: Signals) -> None:
+        """Send a signal; SIGKILL ends everything that belongs to the unit."""
+
+    @abstractmethod
+    async def remove(self, unit_id: str) -> None:
+        """Remove a unit and all that was made for it."""

@@ -1,0 +1,70 @@
+"""One listing of the engine, shared by all who ask at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from scaler.actuators.runtime import Unit
+
+
+class Snapshot:
+    """The latest listing, read again after every `invalidate` and when older than `max_age_s`.
+
+    However many workloads ask, at most one listing is under way, and one more after it when something changed
+    meanwhile: 1,000 workloads cost one call.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Sequence[Unit]]],
+        absorb: Callable[[Sequence[Unit]], None],
+        *,
+        max_age_s: float,
+    ) -> None:
+        self._read = read
+        self._absorb = absorb
+        self._max_age_s = max_age_s
+        self._version = 0
+        self._read_version = -1
+        self._read_at = 0.0
+        self._reading: asyncio.Task[None] | None = None
+        self._units: Mapping[str, tuple[Unit, ...]] = {}
+
+    def invalidate(self) -> None:
+        """Forget the listing: something changed, or may have."""
+        self._version += 1
+
+    async def get(self) -> Mapping[str, tuple[Unit, ...]]:
+        """Return the units by workload, oldest first, no older than this call's latest `invalidate`.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        wanted, oldest = self._version, asyncio.get_running_loop().time() - self._max_age_s
+        while self._read_version < wanted or self._read_at < oldest:
+            if self._reading is None:
+                self._reading = asyncio.create_task(self._refresh(self._version), name="actuator:listing")
+                self._reading.add_done_callback(self._listed)
+            await asyncio.shield(self._reading)
+        return self._units
+
+    async def settle(self) -> None:
+        """Wait for a listing under way, whatever comes of it."""
+        if self._reading is not None:
+            await asyncio.wait([self._reading])
+
+    def _listed(self, task: asyncio.Task[None]) -> None:
+        self._reading = None
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it; nobody may be waiting any more
+
+    async def _refresh(self, version: int) -> None:
+        began = asyncio.get_running_loop().time()
+        units = sorted(await self._read(), key=lambda unit: (unit.created_at, unit.name))
+        grouped: dict[str, list[Unit]] = {}
+        for unit in units:
+            grouped.setdefault(unit.workload, []).append(unit)
+        self._units = {workload: tuple(members) for workload, members in grouped.items()}
+        self._read_version, self._read_at = version, began
+        self._absorb(units)

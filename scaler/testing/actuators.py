@@ -1,0 +1,183 @@
+"""An actuator without containers or processes: the shared logic on an engine in memory that tests can disturb."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from signal import SIGKILL, Signals
+from typing import Any, ClassVar
+
+from scaler.actuators.replicas import ReplicaActuator
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.model import App
+from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+
+
+@dataclass(slots=True)
+class _Existing:
+    owner: str
+    unit: Unit
+    stubborn: bool
+
+
+class FakeEngine:
+    """Replicas in memory; several actuators may share one, as they share a Docker engine.
+
+    Attributes:
+        start_delay_s: How long each start takes.
+        failing_starts: So many of the next starts fail.
+        failing_permanently: They fail as a wrong manifest does, else as an engine that does not answer.
+        starts: Starts so far, restarts in place included.
+
+    A replica whose command is `crash` ends as soon as it is started; one whose command is `stubborn` ignores SIGTERM.
+    """
+
+    def __init__(self) -> None:
+        self.start_delay_s = 0.0
+        self.failing_starts = 0
+        self.failing_permanently = True
+        self.starts = 0
+        self._down = False
+        self._existing: dict[str, _Existing] = {}
+        self._ids = itertools.count(1)
+        self._watchers: list[Callable[[], None]] = []
+
+    @property
+    def down(self) -> bool:
+        """Whether the engine does not answer. Replicas run on meanwhile."""
+        return self._down
+
+    @down.setter
+    def down(self, value: bool) -> None:
+        self._down = value
+        self._notify()
+
+    def running(self, owner: str | None = None) -> list[str]:
+        """Return the names of replicas that run, oldest first."""
+        return [name for name in self.existing(owner) if self._by_name(name).unit.state is UnitState.RUNNING]
+
+    def existing(self, owner: str | None = None) -> list[str]:
+        """Return the names of all replicas, ended ones included, oldest first."""
+        return [each.unit.name for each in self._existing.values() if owner in {None, each.owner}]
+
+    def crash(self, name: str, detail: str = "exit code 1") -> None:
+        """End a replica from outside."""
+        self._end(self._by_name(name), detail)
+
+    def remove_by_hand(self, name: str) -> None:
+        """Make a replica vanish."""
+        del self._existing[self._by_name(name).unit.id]
+        self._notify()
+
+    def _by_name(self, name: str) -> _Existing:
+        return next(each for each in self._existing.values() if each.unit.name == name)
+
+    def _notify(self) -> None:
+        if not self._down:
+            for watcher in self._watchers:
+                watcher()
+
+    def _update(self, each: _Existing, **changes: Any) -> None:
+        each.unit = replace(each.unit, **changes)
+        self._notify()
+
+    def _end(self, each: _Existing, detail: str) -> None:
+        self._update(each, state=UnitState.ENDED, ended_at=time.time(), detail=detail)
+
+
+class FakeRuntime(Runtime):
+    """One owner's view of a `FakeEngine`."""
+
+    def __init__(self, owner: str, engine: FakeEngine) -> None:
+        self._owner = owner
+        self._engine = engine
+        self._changed: Callable[[], None] | None = None
+
+    async def open(self, changed: Callable[[], None]) -> None:
+        """See `Runtime.open`."""
+        self._changed = changed
+        self._engine._watchers.append(changed)
+
+    async def close(self) -> None:
+        """See `Runtime.close`."""
+        if self._changed is not None:
+            self._engine._watchers.remove(self._changed)
+            self._changed = None
+
+    async def units(self) -> Sequence[Unit]:
+        """See `Runtime.units`."""
+        await self._answer()
+        return [each.unit for each in self._engine._existing.values() if each.owner == self._owner]
+
+    async def prepare(self, app: App) -> None:
+        """See `Runtime.prepare`."""
+        await self._answer()
+
+    async def create(self, plan: Blueprint) -> str:
+        """See `Runtime.create`."""
+        await self._answer()
+        unit_id = f"fake-{next(self._engine._ids)}"
+        unit = Unit(
+            id=unit_id,
+            name=plan.name,
+            workload=plan.workload,
+            revision=plan.revision,
+            state=UnitState.CREATED,
+            created_at=time.time(),
+            grace_s=plan.app.termination_grace_period_s,
+        )
+        self._engine._existing[unit_id] = _Existing(self._owner, unit, stubborn="stubborn" in plan.container.command)
+        return unit_id
+
+    async def start(self, unit_id: str, plan: Blueprint) -> None:
+        """See `Runtime.start`."""
+        engine = self._engine
+        await self._answer()
+        await asyncio.sleep(engine.start_delay_s)
+        if engine.failing_starts > 0:
+            engine.failing_starts -= 1
+            error = ReplicaRejected if engine.failing_permanently else EngineUnavailable
+            raise error(f"{plan.name}: told to fail")
+        each = engine._existing.get(unit_id)
+        if each is not None and each.unit.state is not UnitState.RUNNING:
+            engine.starts += 1
+            engine._update(each, state=UnitState.RUNNING, started_at=time.time(), ended_at=None, detail="")
+            if "crash" in plan.container.command:
+                engine._end(each, "exit code 1")
+
+    async def mark_stopping(self, unit_id: str) -> None:
+        """See `Runtime.mark_stopping`."""
+        await self._answer()
+        if each := self._engine._existing.get(unit_id):
+            self._engine._update(each, stopping=True)
+
+    async def signal(self, unit_id: str, signal: Signals) -> None:
+        """See `Runtime.signal`."""
+        await self._answer()
+        each = self._engine._existing.get(unit_id)
+        if each and each.unit.state is UnitState.RUNNING and (signal is SIGKILL or not each.stubborn):
+            self._engine._end(each, f"ended by {signal.name}")
+
+    async def remove(self, unit_id: str) -> None:
+        """See `Runtime.remove`."""
+        await self._answer()
+        self._engine._existing.pop(unit_id, None)
+        self._engine._notify()
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(0)
+        if self._engine.down:
+            raise EngineUnavailable("the fake engine is down")
+
+
+class FakeActuator(ReplicaActuator):
+    """The in-memory actuator; `engine` is where tests disturb it."""
+
+    kind: ClassVar[str] = "fake"
+
+    def __init__(self, owner: str = "test", engine: FakeEngine | None = None, **settings: Any) -> None:
+        self.engine = engine or FakeEngine()
+        super().__init__(FakeRuntime(owner, self.engine), **{"retry_s": 0.05, **settings})
