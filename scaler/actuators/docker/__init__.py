@@ -1,0 +1,1 @@
+"""Replicas as containers on a Docker engine."""

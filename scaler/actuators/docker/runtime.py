@@ -1,0 +1,168 @@
+"""A Docker engine as a runtime for replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from signal import Signals
+from typing import Any
+
+import requests
+from docker.errors import APIError, NotFound
+
+from scaler.actuators.docker import containers, volumes
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.events import EventStream
+from scaler.actuators.docker.images import Images
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.model import App
+from scaler.ports.errors import ReplicaRejected
+
+
+class DockerRuntime(Runtime):
+    """Containers of one owner. One listing serves all; a container is inspected once for each of its runs."""
+
+    def __init__(self, owner: str, client: EngineClient, network: str | None) -> None:
+        self._owner = owner
+        self._label = f"{containers.OWNER}={owner}"
+        self._client = client
+        self._network = network
+        self._images = Images(client)
+        self._events: EventStream | None = None
+        self._changed: Callable[[], None] = lambda: None
+        self._runs: dict[str, containers.Run] = {}
+        self._outdated: set[str] = set()
+
+    async def open(self, changed: Callable[[], None]) -> None:
+        """See `Runtime.open`."""
+        self._changed = changed
+        self._events = EventStream(self._client, self._label, self._happened)
+
+    async def close(self) -> None:
+        """See `Runtime.close`."""
+        if self._events is not None:
+            await self._events.close()
+        self._client.close()
+
+    def _happened(self, container_id: str | None) -> None:
+        if container_id is None:
+            self._outdated |= self._runs.keys()
+            self._runs.clear()
+        else:
+            self._outdated.add(container_id)
+            self._runs.pop(container_id, None)
+        self._changed()
+
+    async def units(self) -> Sequence[Unit]:
+        """See `Runtime.units`."""
+        self._outdated.clear()
+        rows = await self._client.call(lambda api: api.containers(all=True, filters={"label": self._label}))
+        unknown = [row["Id"] for row in rows if not self._known(row)]
+        found = await self._inspected(unknown)
+        # An event that came meanwhile may make an inspection old: the listing that it causes asks again.
+        kept = {key: run for key, run in found.items() if key not in self._outdated}
+        present = {row["Id"] for row in rows}
+        self._runs = {key: run for key, run in self._runs.items() if key in present} | kept
+        runs = self._runs | found
+        units = (containers.unit_of(row, runs.get(row["Id"])) for row in rows)
+        return [unit for unit in units if unit is not None]
+
+    def _known(self, row: Mapping[str, Any]) -> bool:
+        state = containers.state_of(row)
+        if state in {None, UnitState.CREATED}:
+            return True
+        run = self._runs.get(row["Id"])
+        return run is not None and run.running == (state is UnitState.RUNNING)
+
+    async def _inspected(self, ids: Sequence[str]) -> dict[str, containers.Run]:
+        def inspect(api: Any, container_id: str) -> containers.Run | None:
+            try:
+                return containers.run_of(api.inspect_container(container_id))
+            except NotFound:
+                return None
+
+        async def one(container_id: str) -> containers.Run | None:
+            return await self._client.call(lambda api: inspect(api, container_id))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {each: group.create_task(one(each), name="docker:inspect") for each in ids}
+        except* Exception as errors:  # noqa: BLE001 - passed on: one outage fails all of them alike
+            raise errors.exceptions[0] from None
+        return {each: run for each, task in tasks.items() if (run := task.result())}
+
+    async def prepare(self, app: App) -> None:
+        """See `Runtime.prepare`."""
+        volumes.check(app)
+        for container in app.containers:
+            await self._images.ensure(container.image, app.registries)
+
+    async def create(self, plan: Blueprint) -> str:
+        """See `Runtime.create`."""
+
+        def create(api: Any) -> str:
+            return str(api.create_container(**containers.create_options(api, self._owner, plan, self._network))["Id"])
+
+        with _naming(plan):
+            return await self._client.call(create)
+
+    async def start(self, unit_id: str, plan: Blueprint) -> None:
+        """See `Runtime.start`."""
+        files = volumes.archive(plan)
+
+        def start(api: Any) -> None:
+            with contextlib.suppress(NotFound):
+                if files is not None:
+                    api.put_archive(unit_id, "/", files)
+                api.start(unit_id)
+
+        with _naming(plan):
+            await self._client.call(start)
+
+    async def mark_stopping(self, unit_id: str) -> None:
+        """See `Runtime.mark_stopping`."""
+
+        def rename(api: Any) -> None:
+            with contextlib.suppress(NotFound):
+                name = api.inspect_container(unit_id)["Name"].removeprefix("/")
+                if not name.endswith(containers.STOPPING_SUFFIX):
+                    api.rename(unit_id, name + containers.STOPPING_SUFFIX)
+
+        await self._client.call(rename)
+
+    async def signal(self, unit_id: str, signal: Signals) -> None:
+        """See `Runtime.signal`."""
+
+        def kill(api: Any) -> None:
+            with _unless_over():
+                api.kill(unit_id, signal.name)
+
+        await self._client.call(kill)
+
+    async def remove(self, unit_id: str) -> None:
+        """See `Runtime.remove`."""
+
+        def remove(api: Any) -> None:
+            with _unless_over():
+                api.remove_container(unit_id, v=True, force=True)
+
+        await self._client.call(remove)
+
+
+@contextlib.contextmanager
+def _naming(plan: Blueprint) -> Iterator[None]:
+    try:
+        yield
+    except ReplicaRejected as error:
+        raise ReplicaRejected(f"{plan.workload}: image {plan.container.image}: {error}") from error
+
+
+@contextlib.contextmanager
+def _unless_over() -> Iterator[None]:
+    """Pass over a container that is gone (404), does not run, or is being removed already (409)."""
+    try:
+        yield
+    except APIError as error:
+        if error.status_code not in {requests.codes.not_found, requests.codes.conflict}:
+            raise
