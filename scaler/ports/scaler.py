@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import builtins
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
+from pydantic.fields import FieldInfo
 
 from scaler.model import MetricType, Reading, TriggerKind
 from scaler.ports.connections import Connections
@@ -20,12 +21,25 @@ class ScalerConfig(BaseModel, ABC):
     Field metadata says where a value may come from, as KEDA declares it: `json_schema_extra={"sources": "MEA"}` with
     M trigger metadata, E `<name>FromEnv`, A authentication parameter; M when absent. Secrets are `SecretStr`.
 
-    Subclasses raise ValueError in validators; the text must not hold what was given for a secret.
+    A blank parameter counts as absent, as in KEDA. Subclasses raise ValueError in validators; the text must not hold
+    what was given for a secret. `scaler.ports.parameters` has KEDA's booleans and integers.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", hide_input_in_errors=True, populate_by_name=False, str_strip_whitespace=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_blank(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        known = {alias for name, field in cls.model_fields.items() for alias in _aliases(name, field)}
+        return {
+            name: value
+            for name, value in given.items()
+            if not (name in known and isinstance(value, str) and not value.strip())
+        }
 
     @abstractmethod
     def target(self) -> float:
@@ -34,6 +48,12 @@ class ScalerConfig(BaseModel, ABC):
     @abstractmethod
     def activation(self) -> float:
         """Return the value above which (strictly) the trigger is active."""
+
+
+def _aliases(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias or name
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return [choice for choice in choices if isinstance(choice, str)]
 
 
 C = TypeVar("C", bound=ScalerConfig)

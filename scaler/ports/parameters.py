@@ -1,0 +1,67 @@
+"""Types of trigger parameters as KEDA reads them from a manifest's text."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Never
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic.json_schema import SkipJsonSchema
+
+_BOOLEANS = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+}
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+_INT64 = range(-(2**63), 2**63)
+
+
+def _boolean(given: Any) -> bool:
+    if isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given.strip() in _BOOLEANS:
+        return _BOOLEANS[given.strip()]
+    raise ValueError("expected true or false")
+
+
+def _integer(given: Any) -> int:
+    number = None
+    if isinstance(given, int) and not isinstance(given, bool):
+        number = given
+    elif isinstance(given, str) and _INTEGER.fullmatch(given.strip()):
+        number = int(given)
+    if number is None or number not in _INT64:
+        raise ValueError("expected a whole number")
+    return number
+
+
+def _positive(number: int) -> int:
+    if number <= 0:
+        raise ValueError("expected a whole number above 0")
+    return number
+
+
+def _not_negative(number: int) -> int:
+    if number < 0:
+        raise ValueError("expected a whole number, not below 0")
+    return number
+
+
+def _refuse(_: Any) -> Never:
+    raise ValueError("not supported yet")
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean, json_schema_input_type=bool | str)]
+"""A bool, or text that Go's `strconv.ParseBool` takes (1, t, true, 0, f, false, ...)."""
+
+Integer = Annotated[int, BeforeValidator(_integer, json_schema_input_type=int | str)]
+"""An int of 64 bits, or its decimal digits; no fractions, exponents or leading zeros."""
+
+PositiveInteger = Annotated[Integer, AfterValidator(_positive)]
+"""An Integer above 0, such as a target, by which values are divided."""
+
+NotNegativeInteger = Annotated[Integer, AfterValidator(_not_negative)]
+"""An Integer from 0."""
+
+NotSupportedYet = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse)]
+"""A parameter that KEDA has and a later version will: refused with that reason instead of as unknown."""
