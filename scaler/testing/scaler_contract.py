@@ -1,0 +1,369 @@
+"""What every scaler promises, as test suites: a plugin's author subclasses them and gives access to the source.
+
+The helpers go around the scaler, so that what it reports is checked against the source itself. A subclass whose name
+starts with `Test` is collected by pytest (with pytest-asyncio in auto mode); the suites themselves are not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from scaler.engine.connections import SharedConnections
+from scaler.model import Reading
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+from scaler.ports.scaler import PushScaler, Scaler, ScalerConfig
+from scaler.testing.leaks import no_leaks
+
+# What the engine would allow; generous, as a busy machine must not fail a suite.
+DEADLINE_S = 10.0
+_POLL_S = 0.02
+
+
+class ScalerContract(ABC):
+    """The promises of `scaler.ports.scaler.Scaler`.
+
+    Attributes:
+        activation_parameter: Name of the parameter that sets the activation threshold; None when there is none.
+        missing_is: What a source that does not exist gives: a value, or the error that is documented.
+        schema: File with the JSON Schema of the parameters, that which users were promised; None to leave it open.
+    """
+
+    activation_parameter: ClassVar[str | None] = None
+    missing_is: ClassVar[float | type[SourceError]] = SourceRejected
+    schema: ClassVar[Path | None] = None
+
+    @property
+    @abstractmethod
+    def scaler(self) -> type[Scaler[Any]]:
+        """The scaler under test; a class attribute will do."""
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Any]:
+        """Return what a manifest says to reach the source: it exists, and is empty."""
+
+    @abstractmethod
+    def missing(self) -> dict[str, Any]:
+        """Return the same for a source that does not exist at the server."""
+
+    @abstractmethod
+    def wrong_credentials(self) -> dict[str, Any] | None:
+        """Return the same with credentials that the server refuses, or None when it knows none."""
+
+    @abstractmethod
+    async def set_backlog(self, items: int) -> None:
+        """Make the source hold that many items."""
+
+    @abstractmethod
+    async def backlog(self) -> int:
+        """Return how many the source holds."""
+
+    @abstractmethod
+    async def break_source(self) -> None:
+        """Stop the server: nobody listens any more."""
+
+    @abstractmethod
+    async def restore_source(self) -> None:
+        """Start it again, at the same place."""
+
+    @abstractmethod
+    async def freeze_source(self) -> None:
+        """Let the server accept and never answer."""
+
+    @abstractmethod
+    async def thaw_source(self) -> None:
+        """Let it answer again."""
+
+    def config(self, parameters: Mapping[str, Any] | None = None) -> ScalerConfig:
+        """Return the validated parameters."""
+        return self.scaler.Config.model_validate(self.parameters() if parameters is None else parameters)
+
+    @asynccontextmanager
+    async def open(self, parameters: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
+        """Open the scaler, and see that closing it leaves nothing behind."""
+        async with (
+            SharedConnections() as connections,
+            no_leaks(),
+            self.scaler.open(self.config(parameters), connections) as scaler,
+        ):
+            yield scaler
+
+    async def test_an_empty_source_is_zero_and_inactive(self) -> None:
+        async with self.open() as scaler:
+            reading = await read(scaler)
+        assert reading.value == 0
+        assert not is_active(reading, self.config())
+
+    async def test_value_is_the_backlog_and_zero_once_it_is_drained(self) -> None:
+        async with self.open() as scaler:
+            for items in (1, 7, 3, 0):
+                await self.set_backlog(items)
+                assert (await read(scaler)).value == items
+
+    async def test_active_above_the_activation_threshold_and_not_at_it(self) -> None:
+        if self.activation_parameter is None:
+            pytest.skip("the scaler has no activation threshold")
+        parameters = {**self.parameters(), self.activation_parameter: "3"}
+        async with self.open(parameters) as scaler:
+            for items, active in ((3, False), (4, True)):
+                await self.set_backlog(items)
+                assert is_active(await read(scaler), self.config(parameters)) is active
+
+    async def test_a_source_that_does_not_exist_gives_what_is_documented(self) -> None:
+        async with self.open(self.missing()) as scaler:
+            if isinstance(self.missing_is, type):
+                with pytest.raises(self.missing_is):
+                    await read(scaler)
+            else:
+                assert (await read(scaler)).value == self.missing_is
+
+    async def test_wrong_credentials_are_rejected(self) -> None:
+        wrong = self.wrong_credentials()
+        if wrong is None:
+            pytest.skip("the source knows no credentials")
+        async with self.open(wrong) as scaler:
+            with pytest.raises(SourceRejected) as caught:
+                await read(scaler)
+        assert not shown_secrets(self.config(wrong), str(caught.value))
+
+    async def test_an_outage_is_unavailable_and_ends_without_reopening(self) -> None:
+        await self.set_backlog(2)
+        async with self.open() as scaler:
+            assert (await read(scaler)).value == 2
+            await self.break_source()
+            with pytest.raises(SourceUnavailable):
+                await read(scaler)
+            await self.restore_source()
+            await self.set_backlog(5)
+            assert (await read_after_outage(scaler)).value == 5
+
+    async def test_a_source_that_never_answers_leaves_the_scaler_usable(self) -> None:
+        async with self.open() as scaler:
+            await read(scaler)
+            await self.freeze_source()
+            try:
+                with pytest.raises((TimeoutError, SourceUnavailable)):
+                    async with asyncio.timeout(0.2):
+                        await scaler.read()
+            finally:
+                await self.thaw_source()
+            await self.set_backlog(4)
+            assert (await read_after_outage(scaler)).value == 4
+
+    async def test_cancelling_a_read_propagates_and_leaves_others_alone(self) -> None:
+        await self.set_backlog(3)
+        async with self.open() as scaler:
+            async with asyncio.TaskGroup() as tasks:
+                cancelled = tasks.create_task(scaler.read())
+                other = tasks.create_task(scaler.read())
+                await asyncio.sleep(0)
+                cancelled.cancel()
+            assert cancelled.cancelled()
+            assert other.result().value == 3
+            assert (await read(scaler)).value == 3
+
+    async def test_concurrent_reads_agree(self) -> None:
+        await self.set_backlog(6)
+        async with self.open() as scaler, asyncio.TaskGroup() as tasks:
+            reads = [tasks.create_task(read(scaler)) for _ in range(8)]
+        assert {task.result().value for task in reads} == {6}
+
+    async def test_reading_consumes_nothing(self) -> None:
+        await self.set_backlog(4)
+        async with self.open() as scaler:
+            for _ in range(3):
+                await read(scaler)
+        assert await self.backlog() == 4
+
+    async def test_closing_leaves_nothing_and_opening_works_again(self) -> None:
+        for _ in range(2):
+            async with self.open() as scaler:
+                await read(scaler)
+
+    async def test_opening_without_a_server_succeeds_and_reading_says_so(self) -> None:
+        await self.break_source()
+        try:
+            async with asyncio.timeout(DEADLINE_S), self.open() as scaler:
+                with pytest.raises(SourceUnavailable):
+                    await scaler.read()
+        finally:
+            await self.restore_source()
+
+    async def test_triggers_of_one_source_share_a_client(self) -> None:
+        counts: list[int] = []
+        async with (
+            SharedConnections(lambda _kind, count: counts.append(count)) as connections,
+            self.scaler.open(self.config(), connections) as one,
+            self.scaler.open(self.config(), connections) as other,
+        ):
+            await read(one)
+            await read(other)
+        assert max(counts, default=0) <= 1
+
+    def test_parameters_have_defaults_that_make_a_target(self) -> None:
+        config = self.config()
+        assert config.target() > 0
+        assert config.activation() >= 0
+
+    def test_an_unknown_parameter_is_refused_by_name(self) -> None:
+        with pytest.raises(ValidationError) as caught:
+            self.config({**self.parameters(), "surelyNotAParameter": "1"})
+        assert [error["loc"] for error in caught.value.errors(include_input=False)] == [("surelyNotAParameter",)]
+
+    def test_secrets_show_in_no_text(self) -> None:
+        config = self.config()
+        assert not shown_secrets(config, f"{config!r} {config}")
+        with pytest.raises(ValidationError) as caught:
+            self.config({**self.parameters(), "surelyNotAParameter": "1"})
+        assert not shown_secrets(config, str(caught.value))
+
+    def test_the_schema_is_the_one_that_was_promised(self) -> None:
+        if self.schema is None:
+            pytest.skip("no file with a promised schema")
+        assert self.scaler.Config.model_json_schema() == json.loads(self.schema.read_text())
+
+    def test_the_class_says_what_it_reads(self) -> None:
+        assert (self.scaler.__doc__ or "").strip()
+
+
+class PushScalerContract(ScalerContract):
+    """The promises of `scaler.ports.scaler.PushScaler`, besides those of any scaler."""
+
+    async def test_a_new_item_wakes_and_silence_does_not(self) -> None:
+        async with self.open() as scaler, Wakeups(scaler) as wakeups:
+            await self.until_woken(wakeups)
+            await wakeups.settle()
+            before = wakeups.count
+            for _ in range(3):
+                await read(scaler)
+            await self.set_backlog(0)
+            await wakeups.settle()
+            assert wakeups.count == before
+
+    async def test_many_items_are_no_storm_of_wakeups(self) -> None:
+        async with self.open() as scaler, Wakeups(scaler) as wakeups:
+            await self.until_woken(wakeups)
+            await wakeups.settle()
+            before = wakeups.count
+            await self.set_backlog(50)
+            await wakeups.settle()
+            assert 1 <= wakeups.count - before <= 50
+
+    async def test_an_outage_ends_waiting_with_an_error_and_it_can_be_started_again(self) -> None:
+        async with self.open() as scaler:
+            async with Wakeups(scaler) as wakeups:
+                await self.until_woken(wakeups)
+                await self.break_source()
+                async with asyncio.timeout(DEADLINE_S):
+                    with pytest.raises(SourceError):
+                        await wakeups.ended()
+            await self.restore_source()
+            await read_after_outage(scaler)
+            async with Wakeups(scaler) as wakeups:
+                await self.until_woken(wakeups)
+
+    async def test_waiting_ends_when_the_scaler_is_closed(self) -> None:
+        async with AsyncExitStack() as waiting:
+            async with self.open() as scaler:
+                wakeups = await waiting.enter_async_context(Wakeups(scaler))
+                await self.until_woken(wakeups)
+            async with asyncio.timeout(DEADLINE_S):
+                await wakeups.ended()
+
+    async def test_whoever_stops_waiting_leaves_the_others_alone(self) -> None:
+        async with self.open() as scaler, Wakeups(scaler) as staying:
+            async with Wakeups(scaler) as leaving:
+                await self.until_woken(leaving)
+            await self.until_woken(staying)
+
+    async def until_woken(self, wakeups: Wakeups) -> None:
+        """Add items until one wakes: the first may come before the subscription stands."""
+        await wakeups.settle()
+        before, items = wakeups.count, 0
+        async with asyncio.timeout(DEADLINE_S):
+            while wakeups.count == before:
+                items += 1
+                await self.set_backlog(items)
+                await asyncio.sleep(_POLL_S)
+
+
+class Wakeups:
+    """Counts what `wakeups()` yields, in a task of its own."""
+
+    def __init__(self, scaler: PushScaler[Any]) -> None:
+        self.count = 0
+        self._scaler = scaler
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="wakeups")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled():
+            self._task.exception()  # whoever expects one asks `ended()`
+
+    async def ended(self) -> None:
+        """Wait for the end, raising what it ended with."""
+        assert self._task is not None
+        await self._task
+
+    async def settle(self, quiet_s: float = 0.25) -> None:
+        """Return once nothing woke for a while."""
+        async with asyncio.timeout(DEADLINE_S):
+            before = -1
+            while before != self.count:
+                before = self.count
+                await asyncio.sleep(quiet_s)
+
+    async def _run(self) -> None:
+        async for _ in self._scaler.wakeups():
+            self.count += 1
+
+
+async def read(scaler: Scaler[Any]) -> Reading:
+    """Read with the deadline that an engine would set."""
+    async with asyncio.timeout(DEADLINE_S):
+        reading = await scaler.read()
+    assert reading.error is None
+    assert reading.value is not None
+    return reading
+
+
+async def read_after_outage(scaler: Scaler[Any]) -> Reading:
+    """Read until it works again."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            try:
+                return await scaler.read()
+            except SourceUnavailable:
+                await asyncio.sleep(_POLL_S)
+
+
+def is_active(reading: Reading, config: ScalerConfig) -> bool:
+    """Whether the engine would call the trigger active."""
+    if reading.active is not None:
+        return reading.active
+    return reading.value is not None and reading.value > config.activation()
+
+
+def shown_secrets(config: ScalerConfig, text: str) -> list[str]:
+    """Return the names of secret parameters whose values stand in a text."""
+    return [
+        name
+        for name in type(config).model_fields
+        if isinstance(value := getattr(config, name), SecretStr)
+        and value.get_secret_value()
+        and value.get_secret_value() in text
+    ]

@@ -1,0 +1,1 @@
+"""Real servers as child processes on free loopback ports, for tests, demo and benchmarks."""

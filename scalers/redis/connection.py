@@ -1,0 +1,51 @@
+"""One connection of the Redis client library to a server, made from what a trigger says about it."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import Connection, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from scalers.redis.config import Server
+
+# A server that says nothing for this long is lost. KEDA's client reads with the same limit.
+SOCKET_TIMEOUT_S = 3.0
+
+
+class _TlsConnection(SSLConnection):
+    """A TLS connection with a context of our own, since the library makes one from files only."""
+
+    def __init__(self, *, context: ssl.SSLContext, **options: Any) -> None:
+        super().__init__(**options)
+        self.ssl_context.context = context
+
+
+def new_connection(server: Server, *, socket_timeout_s: float | None = SOCKET_TIMEOUT_S) -> Connection:
+    """Return a connection that opens at first use. It never tries twice: who owns it decides when to."""
+    options: dict[str, Any] = {
+        "host": server.host,
+        "port": server.port,
+        "db": server.database,
+        "username": server.username or None,
+        "password": server.password.get_secret_value() or None,
+        "socket_timeout": socket_timeout_s,
+        "socket_connect_timeout": SOCKET_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+        # RESP2 needs no HELLO and no driver info needs no CLIENT SETINFO: commands that an ACL may forbid.
+        "protocol": 2,
+        "driver_info": None,
+    }
+    if server.tls is None:
+        return Connection(**options)
+    return _TlsConnection(context=server.tls.context(), **options)
+
+
+async def disconnect(connection: Connection) -> None:
+    """Close it, whatever state it is in."""
+    with suppress(RedisError, OSError):
+        await connection.disconnect()

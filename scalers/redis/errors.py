@@ -1,0 +1,73 @@
+"""The one place where exceptions of the Redis client library become those of the scaler contract."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+from redis import exceptions as redis_exceptions
+
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+
+# What each exception means, by its nearest class named here. What a server answers with is the trigger's own mistake
+# (wrong kind of key, no such group, no permission) unless it tells of the server's state.
+_MEANING: Mapping[type[Exception], type[SourceError]] = {
+    redis_exceptions.RedisError: SourceUnavailable,
+    redis_exceptions.RedisClusterException: SourceRejected,
+    redis_exceptions.ChildDeadlockedError: SourceUnavailable,
+    redis_exceptions.IncorrectPolicyType: SourceRejected,
+    redis_exceptions.ResponseError: SourceRejected,
+    redis_exceptions.DataError: SourceRejected,
+    redis_exceptions.AuthenticationError: SourceRejected,
+    redis_exceptions.AuthorizationError: SourceRejected,
+    redis_exceptions.OutOfMemoryError: SourceUnavailable,
+    redis_exceptions.ReadOnlyError: SourceUnavailable,
+    redis_exceptions.ClusterDownError: SourceUnavailable,
+    redis_exceptions.TryAgainError: SourceUnavailable,
+    OSError: SourceUnavailable,
+}
+# Error codes that have no class of their own.
+_TRANSIENT_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE"})
+_MAX_TEXT = 200
+
+
+class WrongType(SourceRejected):
+    """The key holds another type of value than the command is for."""
+
+
+class NoSuchKey(SourceRejected):
+    """The command needs a key that does not exist."""
+
+
+def translate(error: Exception, *, source: object) -> SourceError:
+    """Return what `error` means to the engine, with a text that names the source and holds no secret."""
+    meaning = meaning_of(type(error))
+    text = str(error)
+    if meaning is SourceRejected and text.partition(" ")[0] in _TRANSIENT_CODES:
+        meaning = SourceUnavailable
+    elif text.startswith("WRONGTYPE"):
+        meaning = WrongType
+    elif text.removeprefix("ERR ") == "no such key":
+        meaning = NoSuchKey
+    if isinstance(error.__context__, ssl.SSLCertVerificationError):
+        # Time does not heal a certificate that is not trusted.
+        meaning = SourceRejected
+        text = f"the server's certificate is not trusted: {error.__context__.verify_message}"
+    if isinstance(error, redis_exceptions.MovedError):
+        text = "the key lives on another node of a Redis Cluster, which is not supported yet"
+    code = getattr(error, "status_code", None)
+    # Servers without AUTH repeat its arguments, the password, in the text after this.
+    text = text.partition(", with args beginning with")[0].partition("\n")[0]
+    return meaning(f"{source}: {code + ' ' if code else ''}{text[:_MAX_TEXT]}")
+
+
+def meaning_of(error_type: type[BaseException]) -> type[SourceError]:
+    """Return the class for an exception type of the client library.
+
+    Raises:
+        LookupError: The type is none of the library's, and so a bug.
+    """
+    for ancestor in error_type.__mro__:
+        if ancestor in _MEANING:
+            return _MEANING[ancestor]
+    raise LookupError(f"{error_type.__name__} is not an exception of the Redis client")

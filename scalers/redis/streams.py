@@ -1,0 +1,107 @@
+"""The `redis-streams` trigger: a stream's length, or what a consumer group has pending or still before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+from pydantic import Field
+
+from scaler.model import Reading
+from scaler.ports.connections import Connections
+from scaler.ports.errors import SourceRejected
+from scaler.ports.parameters import Integer, NotNegativeInteger, PositiveInteger
+from scaler.ports.scaler import PushScaler
+from scalers.redis.client import RedisClient
+from scalers.redis.config import ConnectionConfig
+from scalers.redis.errors import NoSuchKey
+
+
+class RedisStreamsConfig(ConnectionConfig):
+    """Parameters of the `redis-streams` trigger."""
+
+    stream: str = Field(validation_alias="stream", description="key of the stream")
+    consumer_group: str | None = Field(
+        None, validation_alias="consumerGroup", description="whose pending entries or lag count"
+    )
+    pending_entries_count: PositiveInteger = Field(
+        5, validation_alias="pendingEntriesCount", description="pending entries that one replica carries"
+    )
+    stream_length: PositiveInteger = Field(
+        5, validation_alias="streamLength", description="entries that one replica carries, without a consumerGroup"
+    )
+    lag_count: NotNegativeInteger = Field(
+        0, validation_alias="lagCount", description="lag that one replica carries; makes the lag count (Redis 7)"
+    )
+    activation_lag_count: Integer = Field(
+        0, validation_alias="activationLagCount", description="active above this number, whichever is counted"
+    )
+
+    def target(self) -> float:
+        """Return what one replica carries of what is counted."""
+        if self.consumer_group is None:
+            return self.stream_length
+        return self.lag_count or self.pending_entries_count
+
+    def activation(self) -> float:
+        """Return the number above which the trigger is active."""
+        return self.activation_lag_count
+
+
+class RedisStreamsScaler(PushScaler[RedisStreamsConfig]):
+    """Entries of a Redis stream: all, or those pending or lagging in a consumer group."""
+
+    type = "redis-streams"
+    Config = RedisStreamsConfig
+
+    def __init__(self, config: RedisStreamsConfig, client: RedisClient) -> None:
+        self._config = config
+        self._client = client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, config: RedisStreamsConfig, connections: Connections) -> AsyncIterator[Self]:
+        """Borrow the server's client."""
+        async with RedisClient.shared(config.server(), connections) as client:
+            yield cls(config, client)
+
+    async def read(self) -> Reading:
+        """Count by the rule that the parameters choose."""
+        group = self._config.consumer_group
+        if group is None:
+            return Reading(value=float(await self._length()))
+        if self._config.lag_count:
+            return Reading(value=float(await self._lag(group)))
+        return Reading(value=float(await self._pending(group)))
+
+    def wakeups(self) -> AsyncIterator[None]:
+        """Yield when entries come, where the server's keyspace notifications are on for streams."""
+        return self._client.additions(self._config.stream, "t")
+
+    async def _length(self) -> int:
+        return int(await self._client.submit("XLEN", self._config.stream))
+
+    async def _pending(self, group: str) -> int:
+        return int((await self._client.submit("XPENDING", self._config.stream, group))[0])
+
+    async def _lag(self, group: str) -> int:
+        """Return the group's lag; the stream's length where there is no group yet, or Redis cannot tell.
+
+        Redis cannot tell where entries after the group's last one were deleted, or the group began in the middle.
+        Some are then waiting, and the length is their upper bound; it is exact again once the group has read the
+        last entry. Counting nothing would leave a workload at zero forever.
+        """
+        try:
+            groups = await self._client.submit("XINFO", "GROUPS", self._config.stream)
+        except NoSuchKey:
+            return 0
+        for properties in groups:
+            facts: dict[bytes, Any] = dict(zip(properties[::2], properties[1::2], strict=True))
+            if facts[b"name"] != group.encode():
+                continue
+            if b"lag" not in facts:
+                raise SourceRejected("lagCount needs Redis 7 or newer; this server does not tell the lag")
+            if facts[b"lag"] is not None:
+                return int(facts[b"lag"])
+        return await self._length()
