@@ -70,7 +70,8 @@ class ConnectionConfig(ScalerConfig):
 
     @model_validator(mode="after")
     def _check_connection(self) -> Self:
-        self.server()
+        if (tls := self.server().tls) is not None:
+            tls.check()
         return self
 
     def server(self) -> Server:
@@ -102,5 +103,4 @@ class ConnectionConfig(ScalerConfig):
             if tls.has_material:
                 raise ValueError("expected enableTLS or tls: ca, cert and key have no effect without TLS")
             return None
-        tls.context()
         return tls

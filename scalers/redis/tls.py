@@ -33,18 +33,27 @@ class Tls:
         """Whether any certificate or key was given."""
         return bool(self.ca or self.cert or self.key or self.key_password)
 
-    def context(self) -> ssl.SSLContext:
-        """Return the context for a client.
+    def check(self) -> None:
+        """See that what was given can be used.
 
         Raises:
-            ValueError: A certificate or key cannot be used; the text holds none of it.
+            ValueError: It cannot; the text holds none of it.
         """
         if bool(self.cert) != bool(self.key):
             raise ValueError("expected both cert and key, or neither")
+        if self.has_material:
+            self._load_into(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a client."""
         context = ssl.create_default_context()
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        self._load_into(context)
+        return context
+
+    def _load_into(self, context: ssl.SSLContext) -> None:
         if self.ca:
             try:
                 context.load_verify_locations(cadata=self.ca)
@@ -52,7 +61,6 @@ class Tls:
                 raise ValueError("expected ca to hold PEM certificates") from None
         if self.cert:
             self._load_key_pair(context)
-        return context
 
     def _load_key_pair(self, context: ssl.SSLContext) -> None:
         # ssl takes key pairs from files only: they exist for this moment, readable by this user alone.
