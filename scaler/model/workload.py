@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from scaler.model.app import App
@@ -66,7 +66,7 @@ class Workload:
         triggers: Configured event sources; their policies are `policy.triggers`, in the same order.
         policy: How readings become a count.
         polling_interval_s: Seconds between two readings.
-        location: Where the manifest defines it.
+        location: Where the manifest defines it; two workloads that differ only here are equal.
     """
 
     name: str
@@ -74,4 +74,4 @@ class Workload:
     triggers: tuple[Trigger, ...]
     policy: ScalingPolicy
     polling_interval_s: float = DEFAULT_POLLING_INTERVAL_S
-    location: SourceLocation | None = None
+    location: SourceLocation | None = field(default=None, compare=False)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from scaler.model import Decision, Reading, Replica, Workload
 
 
-class Recorder(Protocol):
-    """Receives facts. Never blocks, never raises."""
+class Recorder:
+    """Receives facts and ignores them: override what is of interest. Must neither block nor raise."""
 
     def workload_added(self, workload: Workload) -> None:
         """A workload is being scaled from now on."""
@@ -48,3 +46,6 @@ class Recorder(Protocol):
 
     def connections_open(self, kind: str, count: int) -> None:
         """How many shared clients of that kind are open."""
+
+    def configuration_reloaded(self, *, accepted: bool) -> None:
+        """The manifests were read again, and taken or rejected."""

@@ -1,0 +1,118 @@
+"""Makes one workload's replicas follow the latest desired count, apart from the loop that decides it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from scaler.engine.backoff import Backoff
+from scaler.model import Workload
+from scaler.ports.actuator import Actuator
+from scaler.ports.errors import ActuatorError, Permanent
+from scaler.ports.recorder import Recorder
+
+log = structlog.get_logger(__name__)
+
+# On shutdown a step in flight may take this long to end; the actuator survives being cut off.
+LAST_STEP_DEADLINE_S = 10.0
+
+
+class Actuation:
+    """Applies the latest desired count whenever it or the real replicas change; failures back off and retry.
+
+    Newer counts replace older ones that were not applied yet. Nothing here remembers replicas: what is missing or
+    too many is found by the actuator at every step.
+    """
+
+    def __init__(self, workload: Workload, actuator: Actuator, recorder: Recorder) -> None:
+        self._workload = workload
+        self._actuator = actuator
+        self._recorder = recorder
+        self._desired: int | None = None
+        self._read_at: float | None = None
+        self._work = asyncio.Event()
+        self._log = log.bind(workload=workload.name)
+
+    def request(self, desired: int, *, read_at: float) -> None:
+        """Make it so, from readings taken at `read_at` (`time.perf_counter`)."""
+        self._desired = desired
+        self._read_at = read_at
+        self._work.set()
+
+    def check(self) -> None:
+        """Compare again: replicas changed on their own."""
+        if self._desired is not None:
+            self._work.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; the step in flight may end then."""
+        backoff = Backoff(first_s=0.5, longest_s=10)
+        rejected = Backoff(first_s=10, longest_s=300)
+        complaint: str | None = None
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            step = asyncio.ensure_future(self._step())
+            try:
+                problem, permanent = await asyncio.shield(step)
+            except asyncio.CancelledError:
+                await asyncio.wait((step,), timeout=LAST_STEP_DEADLINE_S)
+                step.cancel()
+                raise
+            if problem is None:
+                if complaint is not None:
+                    self._log.info("actuation_recovered")
+                complaint = None
+                backoff.reset()
+                rejected.reset()
+                continue
+            self._recorder.actuation_failed(self._workload)
+            if problem != complaint:
+                self._log.warning("actuation_failed", error=problem, retried=not permanent)
+            complaint = problem
+            await self._pause((rejected if permanent else backoff).next_delay())
+            self._work.set()
+
+    async def _step(self) -> tuple[str | None, bool]:
+        """Apply once; return what went wrong and whether someone must mend it."""
+        assert self._desired is not None  # noqa: S101 - requested before the event
+        desired, read_at = self._desired, self._read_at
+        started = time.perf_counter()
+        try:
+            applied = await self._actuator.apply(self._workload, desired)
+        except ActuatorError as error:
+            return str(error), isinstance(error, Permanent)
+        except Exception as error:  # noqa: BLE001 - reported below
+            # An actuator's bug must not end the workload: logged whole, and tried again.
+            self._log.exception("actuator_bug")
+            return f"{type(error).__name__} in the actuator", False
+        if applied.started or applied.stopped or applied.failed:
+            ended = time.perf_counter()
+            reaction_s = ended - read_at if read_at is not None and applied.started else None
+            self._read_at = None
+            self._recorder.actuated(
+                self._workload,
+                started=len(applied.started),
+                stopped=len(applied.stopped),
+                failed=len(applied.failed),
+                duration_s=ended - started,
+                reaction_s=reaction_s,
+            )
+        if applied.failed:
+            return applied.failed[0], False
+        return None, False
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait before a retry, or less when a new count is asked for."""
+        before = self._desired
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + delay_s
+        while (remaining := deadline - loop.time()) > 0 and self._desired == before:
+            try:
+                async with asyncio.timeout(remaining):
+                    await self._work.wait()
+            except TimeoutError:
+                return
+            self._work.clear()

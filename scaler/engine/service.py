@@ -1,0 +1,140 @@
+"""The running service: one supervised loop per workload, reconfigured while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import structlog
+
+from scaler.engine.backoff import Backoff
+from scaler.engine.memory import Memory
+from scaler.engine.workload_loop import WorkloadLoop
+from scaler.model import Workload
+from scaler.ports.actuator import Actuator
+from scaler.ports.errors import ActuatorError
+from scaler.ports.recorder import Recorder
+
+log = structlog.get_logger(__name__)
+
+# Leaving a workload's loop may take this long; after it the tasks that hang are named in the log.
+LOOP_END_DEADLINE_S = 15.0
+
+
+class Service:
+    """Runs the loops of all workloads.
+
+    A workload that leaves the configuration has its replicas stopped; one that changes goes on with its memory.
+    The first configuration also stops replicas that this owner left behind for workloads now unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        actuator: Actuator,
+        memory: Memory,
+        recorder: Recorder,
+        make_loop: Callable[[Workload], WorkloadLoop],
+    ) -> None:
+        self._actuator = actuator
+        self._memory = memory
+        self._recorder = recorder
+        self._make_loop = make_loop
+        self._loops: dict[str, WorkloadLoop] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._removals: dict[str, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup
+
+    async def run(self, workloads: Sequence[Workload]) -> None:
+        """Scale these, and what `reconfigure` changes, until cancelled. Replicas then stay as they are."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(self._memory.run(), name="memory")
+            self._tasks.create_task(self._relay_changes(), name="replica-changes")
+            await self.reconfigure(workloads)
+            self._tasks.create_task(self._remove_strangers(), name="strangers")
+
+    async def reconfigure(self, workloads: Sequence[Workload]) -> None:
+        """Go over to these workloads; those that are equal to the present ones are not disturbed."""
+        wanted = {workload.name: workload for workload in workloads}
+        present = {name: loop.workload for name, loop in self._loops.items()}
+        gone = [workload for name, workload in present.items() if wanted.get(name) != workload]
+        await self._end_loops([workload.name for workload in gone])
+        for workload in gone:
+            if workload.name not in wanted:
+                log.info("workload_removed", workload=workload.name)
+                self._recorder.workload_removed(workload)
+                self._remove(workload.name)
+        for name, workload in wanted.items():
+            if present.get(name) != workload:
+                log.info("workload_changed" if name in present else "workload_added", workload=name)
+                if name in present:
+                    self._recorder.workload_removed(present[name])
+                self._start(workload)
+
+    def _start(self, workload: Workload) -> None:
+        removal = self._removals.pop(workload.name, None)
+        if removal is not None:
+            removal.cancel()
+        self._recorder.workload_added(workload)
+        loop = self._loops[workload.name] = self._make_loop(workload)
+        self._running[workload.name] = self._tasks.create_task(self._supervise(loop), name=f"workload:{workload.name}")
+
+    async def _end_loops(self, names: Sequence[str]) -> None:
+        ending = [self._running.pop(name) for name in names]
+        for task in ending:
+            task.cancel()
+        for name in names:
+            del self._loops[name]
+        if ending:
+            _, hanging = await asyncio.wait(ending, timeout=LOOP_END_DEADLINE_S)
+            for task in hanging:
+                log.error("task_hangs", task=task.get_name())
+
+    async def _supervise(self, loop: WorkloadLoop) -> None:
+        """Keep one workload's loop alive: what breaks it is a bug, and must not reach the others."""
+        backoff = Backoff(first_s=1, longest_s=60)
+        while True:
+            try:
+                await loop.run()
+            except Exception:
+                # The supervisor of last resort: logged with its traceback, and begun again.
+                log.exception("workload_loop_failed", workload=loop.workload.name)
+            await asyncio.sleep(backoff.next_delay())
+
+    async def _relay_changes(self) -> None:
+        async for name in self._actuator.changes():
+            loop = self._loops.get(name)
+            if loop is not None:
+                loop.replicas_changed()
+
+    async def _remove_strangers(self) -> None:
+        """Stop replicas, and drop memories, of workloads that an earlier run had and this one has not."""
+        backoff = Backoff(first_s=1, longest_s=30)
+        while True:
+            try:
+                owned: Mapping[str, object] = await self._actuator.owned()
+                break
+            except ActuatorError as error:
+                log.debug("owned_replicas_not_read", error=str(error))
+                await asyncio.sleep(backoff.next_delay())
+        for name in (set(owned) | self._memory.names) - set(self._loops):
+            log.info("workload_removed", workload=name)
+            self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        self._removals[name] = self._tasks.create_task(self._remove_replicas(name), name=f"remove:{name}")
+
+    async def _remove_replicas(self, name: str) -> None:
+        backoff = Backoff(first_s=1, longest_s=30)
+        with suppress(asyncio.CancelledError):
+            while True:
+                try:
+                    await self._actuator.remove(name)
+                except ActuatorError as error:
+                    log.warning("replicas_not_removed", workload=name, error=str(error))
+                    await asyncio.sleep(backoff.next_delay())
+                else:
+                    break
+            self._memory.forget(name)
+            self._removals.pop(name, None)

@@ -1,0 +1,142 @@
+"""One workload's loop: wake, read, decide, have it applied, record."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from scaler.decision import decide, initial_state
+from scaler.engine.actuation import Actuation
+from scaler.engine.memory import Memory
+from scaler.engine.schedule import Schedule
+from scaler.engine.trigger_reader import TriggerReader
+from scaler.model import App, Decision, Reading, Replica, ReplicaCounts, ReplicaState, Workload
+from scaler.ports.actuator import Actuator
+from scaler.ports.clock import Clock
+from scaler.ports.connections import Connections
+from scaler.ports.errors import ActuatorError
+from scaler.ports.recorder import Recorder
+from scaler.ports.scaler import Scaler
+from scaler.ports.state_store import Remembered
+
+log = structlog.get_logger(__name__)
+
+
+class WorkloadLoop:
+    """Scales one workload until cancelled.
+
+    Leaving it leaves the replicas as they are and everything that the next run needs in memory.
+    """
+
+    def __init__(
+        self,
+        workload: Workload,
+        *,
+        scalers: Mapping[str, type[Scaler[Any]]],
+        actuator: Actuator,
+        connections: Connections,
+        memory: Memory,
+        recorder: Recorder,
+        clock: Clock,
+    ) -> None:
+        self.workload = workload
+        self._actuator = actuator
+        self._memory = memory
+        self._recorder = recorder
+        self._clock = clock
+        self._schedule = Schedule(workload.polling_interval_s)
+        self._actuation = Actuation(workload, actuator, recorder)
+        self._readers = tuple(
+            TriggerReader(workload, trigger, scalers[trigger.type], connections, recorder)
+            for trigger in workload.triggers
+        )
+        self._replicas: tuple[Replica, ...] | None = None
+        self._log = log.bind(workload=workload.name)
+
+    def replicas_changed(self) -> None:
+        """Replicas changed on their own: make them match again at once."""
+        self._actuation.check()
+
+    async def run(self) -> None:
+        """Scale until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            name = self.workload.name
+            tasks.create_task(self._actuation.run(), name=f"actuate:{name}")
+            for reader in self._readers:
+                tasks.create_task(reader.run(self._schedule.push), name=f"trigger:{name}/{reader.trigger.name}")
+            while True:
+                lateness_s, pushed = await self._schedule.wait()
+                self._recorder.woke(self.workload, lateness_s=lateness_s, pushed=pushed)
+                await self._tick()
+
+    async def _tick(self) -> None:
+        readings, read_at = await self._read()
+        await self._observe()
+        remembered = self._memory.recall(self.workload.name)
+        started = time.perf_counter()
+        now = self._clock.now()
+        state = remembered.state if remembered else initial_state(now)
+        counts = self._counts(remembered)
+        decision, state = decide(self.workload.policy, state, readings, counts, now)
+        self._recorder.decided(self.workload, decision, duration_s=time.perf_counter() - started)
+        changed = remembered is None or decision.desired != remembered.desired
+        self._memory.keep(self.workload.name, Remembered(state, decision.desired), urgent=changed)
+        if changed:
+            self._log_change(decision)
+        # Without an observation the actuator is asked all the same: it finds out, backs off and retries.
+        if changed or self._replicas is None or counts.status != decision.desired or self._outdated():
+            self._actuation.request(decision.desired, read_at=read_at)
+
+    async def _read(self) -> tuple[dict[str, Reading], float]:
+        """Read all triggers at the same time; return the readings and when they were there."""
+        if len(self._readers) == 1:
+            (reader,) = self._readers
+            return {reader.trigger.name: await reader.read()}, time.perf_counter()
+        async with asyncio.TaskGroup() as tasks:
+            reads = {reader.trigger.name: tasks.create_task(reader.read()) for reader in self._readers}
+        return {name: read.result() for name, read in reads.items()}, time.perf_counter()
+
+    async def _observe(self) -> None:
+        """Look at the real replicas; what was last seen holds while the engine does not answer."""
+        try:
+            self._replicas = await self._actuator.observe(self.workload)
+        except ActuatorError as error:
+            self._log.debug("replicas_not_observed", error=str(error))
+        else:
+            self._recorder.observed(self.workload, self._replicas)
+
+    def _counts(self, remembered: Remembered | None) -> ReplicaCounts:
+        staying = [replica for replica in self._replicas or () if replica.state is not ReplicaState.STOPPING]
+        ready = sum(replica.state is ReplicaState.READY for replica in staying)
+        spec = remembered.desired if remembered else len(staying)
+        status = len(staying) if self._replicas is not None else spec
+        return ReplicaCounts(spec=spec, status=status, ready=ready)
+
+    def _outdated(self) -> bool:
+        """Whether replicas of an older revision still run."""
+        target = self.workload.target
+        return isinstance(target, App) and any(
+            replica.revision != target.revision
+            for replica in self._replicas or ()
+            if replica.state is not ReplicaState.STOPPING
+        )
+
+    def _log_change(self, decision: Decision) -> None:
+        values = {
+            outcome.name: outcome.error or f"{outcome.value:g}/{outcome.target:g}"
+            for outcome in decision.triggers
+            if outcome.error or outcome.value is not None
+        }
+        limits = [f"{limit.rule} {limit.before}->{limit.after}" for limit in decision.limits]
+        self._log.info(
+            "replicas_changed",
+            current=decision.current,
+            desired=decision.desired,
+            reason=str(decision.reason),
+            triggers=values,
+            limits=limits,
+        )

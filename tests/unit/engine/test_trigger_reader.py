@@ -1,0 +1,194 @@
+"""Whatever a plugin does, its trigger becomes a reading, and nothing else suffers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import pytest
+from structlog.testing import capture_logs
+
+from scaler.engine.trigger_reader import READ_DEADLINE_S, TriggerReader
+from scaler.model import App, Container, Reading, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.ports.connections import Connections
+from scaler.ports.errors import SourceRejected, SourceUnavailable
+from scaler.ports.recorder import Recorder
+from scaler.ports.scaler import PushScaler, Scaler, ScalerConfig
+from scaler.testing import virtual_time
+
+
+class EmptyConfig(ScalerConfig):
+    def target(self) -> float:
+        return 1
+
+    def activation(self) -> float:
+        return 0
+
+
+class Bugs(Recorder):
+    def __init__(self) -> None:
+        self.count = 0
+
+    def plugin_bug(self, workload: Workload, trigger: str) -> None:  # noqa: ARG002
+        self.count += 1
+
+
+POLICY = TriggerPolicy(name="t-0", type="scripted", target=1)
+TRIGGER = Trigger(POLICY, EmptyConfig())
+WORKLOAD = Workload("worker", App((Container("main", "image"),)), (TRIGGER,), ScalingPolicy((POLICY,)))
+
+
+def scripted(behave: Callable[[], Any]) -> type[Scaler[EmptyConfig]]:
+    """Return a plugin whose reads do what `behave` does."""
+
+    class Scripted(Scaler[EmptyConfig]):
+        type = "scripted"
+        Config = EmptyConfig
+
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: EmptyConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            yield cls()
+
+        async def read(self) -> Reading:
+            outcome = behave()
+            if asyncio.iscoroutine(outcome):
+                outcome = await outcome
+            return outcome
+
+    return Scripted
+
+
+class Script:
+    """Read outcomes in order; exceptions are raised."""
+
+    def __init__(self, *outcomes: Reading | Exception) -> None:
+        self._outcomes = iter(outcomes)
+
+    def __call__(self) -> Reading:
+        outcome = next(self._outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def read_all(plugin: type[Scaler[Any]], times: int) -> tuple[list[Reading], list[Any], int]:
+    """Return the readings, the log, and how many bugs were counted."""
+    bugs = Bugs()
+
+    async def main() -> list[Reading]:
+        reader = TriggerReader(WORKLOAD, TRIGGER, plugin, None, bugs)  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        readings = []
+        for _ in range(times):
+            readings.append(await reader.read())
+            await asyncio.sleep(1)
+        running.cancel()
+        await asyncio.wait((running,))
+        return readings
+
+    with capture_logs() as logs:
+        readings = virtual_time.run(main())
+    return readings, logs, bugs.count
+
+
+def test_an_outage_is_logged_once_and_its_end_once() -> None:
+    outage = SourceUnavailable("connection refused")
+    script = Script(Reading(1), outage, outage, outage, Reading(2), Reading(3))
+    readings, logs, bugs = read_all(scripted(script), 6)
+    assert [reading.value for reading in readings] == [1, None, None, None, 2, 3]
+    assert readings[1].error == "connection refused"
+    assert [entry["event"] for entry in logs] == ["trigger_unavailable", "trigger_recovered"]
+    assert bugs == 0
+
+
+def test_a_rejection_says_so() -> None:
+    readings, _, _ = read_all(scripted(Script(SourceRejected("wrong password"))), 1)
+    assert readings[0].error == "rejected: wrong password"
+
+
+def test_an_unexpected_exception_is_a_bug_that_is_counted_and_logged_once_with_traceback() -> None:
+    script = Script(ZeroDivisionError("oops"), ZeroDivisionError("oops"), Reading(1))
+    readings, logs, bugs = read_all(scripted(script), 3)
+    assert [reading.value for reading in readings] == [None, None, 1]
+    assert bugs == 2
+    assert [entry["event"] for entry in logs] == ["plugin_bug", "trigger_unavailable", "trigger_recovered"]
+    assert logs[0]["exc_info"]
+
+
+def test_a_hung_read_ends_at_the_deadline() -> None:
+    readings, _, _ = read_all(scripted(lambda: asyncio.sleep(3600)), 1)
+    assert readings[0].error == f"no answer within {READ_DEADLINE_S:g} s"
+
+
+def test_a_plugin_that_ignores_its_cancellation_stays_unknown_until_it_ends() -> None:
+    async def stubborn() -> Reading:
+        end = asyncio.get_running_loop().time() + 2 * READ_DEADLINE_S + 1
+        while (remaining := end - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.sleep(remaining)
+            except asyncio.CancelledError:
+                continue
+        return Reading(5)
+
+    async def main() -> tuple[list[Reading], float]:
+        reader = TriggerReader(WORKLOAD, TRIGGER, scripted(stubborn), None, Bugs())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        readings = [await reader.read(), await reader.read()]
+        took = asyncio.get_running_loop().time()
+        await asyncio.sleep(2 * READ_DEADLINE_S)
+        running.cancel()
+        await asyncio.wait((running,))
+        return readings, took
+
+    readings, took = virtual_time.run(main())
+    assert [reading.error for reading in readings] == ["no answer within 3 s", "the previous read has not ended"]
+    assert took == pytest.approx(READ_DEADLINE_S)
+
+
+def test_a_plugin_that_cannot_be_opened_is_unknown_and_tried_again() -> None:
+    attempts = 0
+
+    class Failing(scripted(lambda: Reading(4))):  # type: ignore[misc]
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: EmptyConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            nonlocal attempts
+            attempts += 1
+            if attempts < 5:
+                raise RuntimeError
+            yield cls()
+
+    readings, _, bugs = read_all(Failing, 3)
+    assert readings[0].error == "opening the scaler 'scripted' raised RuntimeError"
+    assert readings[-1].value == 4
+    assert bugs == 4
+
+
+def test_pushes_wake_and_a_failing_push_is_begun_again() -> None:
+    beginnings = 0
+
+    class Pushing(scripted(lambda: Reading(0)), PushScaler[EmptyConfig]):  # type: ignore[misc]
+        async def wakeups(self) -> AsyncIterator[None]:
+            nonlocal beginnings
+            beginnings += 1
+            yield
+            if beginnings < 3:
+                message = "lost"
+                raise SourceUnavailable(message)
+
+    wakes = 0
+
+    def wake() -> None:
+        nonlocal wakes
+        wakes += 1
+
+    async def main() -> None:
+        reader = TriggerReader(WORKLOAD, TRIGGER, Pushing, None, Bugs())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(wake))
+        await asyncio.sleep(3600)
+        running.cancel()
+        await asyncio.wait((running,))
+
+    virtual_time.run(main())
+    assert (beginnings, wakes) == (3, 3)
