@@ -1,0 +1,101 @@
+"""The HTTP API: health, metrics and what each workload is doing. Read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Response
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
+
+from scaler.observability.status import StatusBoard, WorkloadView
+from scaler.ports.errors import ConfigError
+
+
+class WorkloadList(BaseModel):
+    """All workloads."""
+
+    workloads: list[WorkloadView]
+
+
+class Health(BaseModel):
+    """Whether the service is up or ready, and what is missing."""
+
+    status: str
+    waiting_for: list[str] = []
+
+
+def make_app(board: StatusBoard, registry: CollectorRegistry) -> FastAPI:
+    """Return the API over this status and these metrics."""
+    app = FastAPI(title="scaler", version=version("event-scaler"), docs_url=None, redoc_url=None)
+
+    @app.get("/healthz")
+    async def healthz() -> Health:
+        """Answer while the service lives."""
+        return Health(status="ok")
+
+    @app.get("/readyz", responses={503: {"model": Health}})
+    async def readyz(response: Response) -> Health:
+        """Answer 200 once every workload has been decided."""
+        waiting = board.undecided()
+        if waiting:
+            response.status_code = 503
+            return Health(status="starting", waiting_for=waiting)
+        return Health(status="ready")
+
+    @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Prometheus metrics."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/v1/workloads")
+    async def workloads() -> WorkloadList:
+        """List all workloads with their last decision, replicas and triggers."""
+        return WorkloadList(workloads=[view for name in board.names() if (view := board.view(name)) is not None])
+
+    @app.get("/v1/workloads/{name}", responses={404: {"description": "No such workload"}})
+    async def workload(name: str) -> WorkloadView:
+        """Return one workload."""
+        view = board.view(name)
+        if view is None:
+            raise HTTPException(404, "no such workload")
+        return view
+
+    return app
+
+
+def bind(address: str) -> socket.socket:
+    """Return a listening socket for `HOST:PORT`; port 0 takes a free one.
+
+    Raises:
+        ConfigError: The address cannot be used.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit():
+        raise ConfigError(f"the address {address!r} is not HOST:PORT")
+    try:
+        return socket.create_server(
+            (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
+        )
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"the API cannot listen on {address}: {error}; choose another with --listen") from error
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handling: the service has its own."""
+
+    def __init__(self, app: FastAPI) -> None:
+        super().__init__(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield

@@ -1,0 +1,59 @@
+"""Answers "why this many replicas?" in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from scaler.model import Reason
+from scaler.observability.status import DecisionView, TriggerView, WorkloadView
+
+_REASONS = {
+    Reason.TRIGGERS: "the triggers want it",
+    Reason.ACTIVATED: "a trigger became active",
+    Reason.COOLDOWN: "no trigger is active, and the cooldown has not passed",
+    Reason.DEACTIVATED: "no trigger was active for the whole cooldown",
+    Reason.INACTIVE: "no trigger is active",
+    Reason.UNKNOWN: "a trigger is unknown, so the count does not go down",
+    Reason.PAUSED: "an annotation holds it",
+    Reason.NO_TRIGGERS: "it has no triggers, so its minimum holds",
+}
+
+
+def explain(workload: WorkloadView, *, now: float) -> list[str]:
+    """Return the lines of the explanation; `now` is in seconds since the epoch."""
+    decision = workload.decision
+    if decision is None:
+        return [f"{workload.name}: not decided yet"]
+    lines = [
+        (
+            f"{workload.name}: {decision.desired} replicas wanted, {workload.current_replicas} there,"
+            f" {workload.ready_replicas} ready (from {workload.min_replicas} to {workload.max_replicas})"
+        ),
+        f"  because {_REASONS.get(decision.reason, str(decision.reason))}",
+        *(f"  trigger {_describe_trigger(trigger)}" for trigger in workload.triggers),
+        *(f"  limit {limit.rule}: from {limit.before} to {limit.after}" for limit in decision.limits),
+        f"  next change: {_describe_next_change(decision, now)}",
+    ]
+    lines += [f"  replica {replica.name}: {replica.detail}" for replica in workload.replicas if replica.detail]
+    return lines
+
+
+def _describe_trigger(trigger: TriggerView) -> str:
+    subject = f"{trigger.name} ({trigger.type})"
+    target = f"target {trigger.target:g} ({trigger.metric_type})"
+    if trigger.value is None:
+        return f"{subject}: unknown: {trigger.error or 'not read yet'}, {target}"
+    notes = ["active" if trigger.active else f"not active (activation above {trigger.activation:g})"]
+    if trigger.within_tolerance:
+        notes.append("within tolerance")
+    if trigger.fallback:
+        notes.append(f"fallback, because {trigger.error}")
+    wants = "no count" if trigger.wants is None else trigger.wants
+    return f"{subject}: value {trigger.value:g}, {target}, {', '.join(notes)}, wants {wants}"
+
+
+def _describe_next_change(decision: DecisionView, now: float) -> str:
+    if decision.next_change_at is None:
+        return "when a reading changes; no cooldown or window is running"
+    at = datetime.fromtimestamp(decision.next_change_at, UTC).strftime("%H:%M:%S UTC")
+    return f"at {at}, in {max(0.0, decision.next_change_at - now):.1f} s, or earlier when a reading changes"

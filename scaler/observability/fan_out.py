@@ -1,0 +1,84 @@
+"""One recorder that passes every fact on to several."""
+
+from __future__ import annotations
+
+from scaler.model import Decision, Reading, Replica, Workload
+from scaler.ports.recorder import Recorder
+
+
+class FanOut(Recorder):
+    """Passes facts on in order."""
+
+    def __init__(self, *recorders: Recorder) -> None:
+        self._recorders = recorders
+
+    def workload_added(self, workload: Workload) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.workload_added(workload)
+
+    def workload_removed(self, workload: Workload) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.workload_removed(workload)
+
+    def woke(self, workload: Workload, *, lateness_s: float, pushed: bool) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.woke(workload, lateness_s=lateness_s, pushed=pushed)
+
+    def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.read(workload, trigger, reading, duration_s=duration_s)
+
+    def plugin_bug(self, workload: Workload, trigger: str) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.plugin_bug(workload, trigger)
+
+    def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.decided(workload, decision, duration_s=duration_s)
+
+    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.observed(workload, replicas)
+
+    def actuated(
+        self,
+        workload: Workload,
+        *,
+        started: int,
+        stopped: int,
+        failed: int,
+        duration_s: float,
+        reaction_s: float | None,
+    ) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.actuated(
+                workload,
+                started=started,
+                stopped=stopped,
+                failed=failed,
+                duration_s=duration_s,
+                reaction_s=reaction_s,
+            )
+
+    def actuation_failed(self, workload: Workload) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.actuation_failed(workload)
+
+    def connections_open(self, kind: str, count: int) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.connections_open(kind, count)
+
+    def configuration_reloaded(self, *, accepted: bool) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.configuration_reloaded(accepted=accepted)

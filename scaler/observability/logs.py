@@ -1,0 +1,40 @@
+"""Log set-up: readable on a terminal, JSON lines otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
+    """Send all logs to standard error.
+
+    Args:
+        level: The least level that is shown.
+        json_lines: One JSON object a line; None means when standard error is no terminal.
+    """
+    if json_lines is None:
+        json_lines = not sys.stderr.isatty()
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer: list[structlog.typing.Processor]
+    if json_lines:
+        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    else:
+        # Tracebacks without local variables: those may hold secrets.
+        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        renderer = [plain]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=json_lines),
+            *renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries log through the standard module; only what an operator can act on is let through.
+    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")

@@ -1,0 +1,179 @@
+"""Prometheus metrics of everything the engine records."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from scaler.model import Decision, Reading, Reason, Replica, ReplicaState, Workload
+from scaler.ports.recorder import Recorder
+
+_FAST_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
+_IO_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+@dataclass(slots=True)
+class _TriggerSeries:
+    value: Any
+    wants: Any
+    active: Any
+    up: Any
+    errors: Any
+
+
+@dataclass(slots=True)
+class _WorkloadSeries:
+    """The labelled children of one workload, looked up once."""
+
+    wanted: Gauge
+    current: Gauge
+    ready: Gauge
+    decisions: dict[Reason, Any] = field(default_factory=dict)
+    triggers: dict[str, _TriggerSeries] = field(default_factory=dict)
+
+
+class PrometheusRecorder(Recorder):
+    """Turns facts into series. Labels are bounded by the configuration: workload, trigger, type, reason, kind."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"scaler_{name}", text, labels, registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"scaler_{name}", text, labels, registry=registry)
+
+        def seconds(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _IO_S) -> Histogram:
+            return Histogram(f"scaler_{name}_seconds", text, labels, buckets=buckets, registry=registry)
+
+        self._wanted = gauge("workload_wanted_replicas", "Replicas that the last decision wants", "workload")
+        self._current = gauge("workload_current_replicas", "Replicas that exist and are not stopping", "workload")
+        self._ready = gauge("workload_ready_replicas", "Replicas that serve", "workload")
+        trigger = ("workload", "trigger", "type")
+        self._value = gauge("trigger_value", "Last known value, in the source's unit", *trigger)
+        self._target = gauge("trigger_target", "Value that one replica is to carry, in the source's unit", *trigger)
+        self._wants = gauge("trigger_wanted_replicas", "Replicas that this trigger wants, before limits", *trigger)
+        self._active = gauge("trigger_active", "1 while the trigger is active", *trigger)
+        self._up = gauge("trigger_up", "1 while the source can be read", *trigger)
+        self._errors = counter("trigger_errors", "Reads that failed", *trigger)
+        self._bugs = counter("plugin_bugs", "Exceptions that a scaler's contract does not allow", *trigger)
+        self._read_s = seconds("read_duration", "Duration of one trigger's read", "type")
+        self._decide_s = seconds("decide_duration", "Duration of one decision", buckets=_FAST_S)
+        self._actuate_s = seconds("actuate_duration", "Duration of one change of replicas")
+        self._reaction_s = seconds("reaction", "From the reading to the start command that it caused")
+        self._lateness_s = seconds("wakeup_lateness", "How much later than due a tick began")
+        self._decisions = counter("decisions", "Decisions by their main reason", "workload", "reason")
+        self._pushes = counter("pushes", "Ticks that a source's push caused", "workload")
+        self._starts = counter("replica_starts", "Replicas started", "workload")
+        self._stops = counter("replica_stops", "Replicas told to stop", "workload")
+        self._failures = counter("actuation_failures", "Changes of replicas that failed", "workload")
+        self._connections = gauge("connections_open", "Shared clients by kind of server", "kind")
+        self._reloads = counter("configuration_reloads", "Manifest edits by outcome", "outcome")
+        for outcome in ("accepted", "rejected"):
+            self._reloads.labels(outcome)
+        info = gauge("build_info", "1; what runs", "version", "python")
+        info.labels(version("event-scaler"), platform.python_version()).set(1)
+        self._series: dict[str, _WorkloadSeries] = {}
+
+    def workload_added(self, workload: Workload) -> None:
+        """Make the workload's series, so that they are there before the first event."""
+        series = _WorkloadSeries(
+            self._wanted.labels(workload.name), self._current.labels(workload.name), self._ready.labels(workload.name)
+        )
+        for metric in (self._pushes, self._starts, self._stops, self._failures):
+            metric.labels(workload.name)
+        for trigger in workload.triggers:
+            labels = (workload.name, trigger.name, trigger.type)
+            self._target.labels(*labels).set(trigger.policy.target)
+            self._bugs.labels(*labels)
+            series.triggers[trigger.name] = _TriggerSeries(
+                *(m.labels(*labels) for m in (self._value, self._wants, self._active, self._up, self._errors))
+            )
+        self._series[workload.name] = series
+
+    def workload_removed(self, workload: Workload) -> None:
+        """Drop the workload's series."""
+        self._series.pop(workload.name, None)
+        for metric in (
+            *(self._wanted, self._current, self._ready, self._pushes, self._starts, self._stops, self._failures),
+            *(self._value, self._target, self._wants, self._active, self._up, self._errors, self._bugs),
+            self._decisions,
+        ):
+            metric.remove_by_labels({"workload": workload.name})
+
+    def woke(self, workload: Workload, *, lateness_s: float, pushed: bool) -> None:
+        """Observe the lateness of a tick, or count a push."""
+        if pushed:
+            self._pushes.labels(workload.name).inc()
+        else:
+            self._lateness_s.observe(lateness_s)
+
+    def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:
+        """Observe one read."""
+        series = self._series[workload.name].triggers[trigger]
+        series.up.set(0 if reading.error else 1)
+        if reading.error:
+            series.errors.inc()
+        type_ = next(t.type for t in workload.triggers if t.name == trigger)
+        self._read_s.labels(type_).observe(duration_s)
+
+    def plugin_bug(self, workload: Workload, trigger: str) -> None:
+        """Count a plugin's bug."""
+        type_ = next(t.type for t in workload.triggers if t.name == trigger)
+        self._bugs.labels(workload.name, trigger, type_).inc()
+
+    def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:
+        """Show what was decided and why."""
+        series = self._series[workload.name]
+        self._decide_s.observe(duration_s)
+        series.wanted.set(decision.desired)
+        if decision.reason not in series.decisions:
+            series.decisions[decision.reason] = self._decisions.labels(workload.name, decision.reason)
+        series.decisions[decision.reason].inc()
+        for outcome in decision.triggers:
+            trigger = series.triggers[outcome.name]
+            trigger.active.set(1 if outcome.active else 0)
+            if outcome.value is not None:
+                trigger.value.set(outcome.value)
+            if outcome.wants is not None:
+                trigger.wants.set(outcome.wants)
+
+    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
+        """Show how many replicas there are."""
+        series = self._series[workload.name]
+        staying = [replica for replica in replicas if replica.state is not ReplicaState.STOPPING]
+        series.current.set(len(staying))
+        series.ready.set(sum(replica.state is ReplicaState.READY for replica in staying))
+
+    def actuated(
+        self,
+        workload: Workload,
+        *,
+        started: int,
+        stopped: int,
+        failed: int,
+        duration_s: float,
+        reaction_s: float | None,
+    ) -> None:
+        """Count what was done, and observe how long it took."""
+        self._starts.labels(workload.name).inc(started)
+        self._stops.labels(workload.name).inc(stopped)
+        self._failures.labels(workload.name).inc(failed)
+        self._actuate_s.observe(duration_s)
+        if reaction_s is not None:
+            self._reaction_s.observe(reaction_s)
+
+    def actuation_failed(self, workload: Workload) -> None:
+        """Count a failed change."""
+        self._failures.labels(workload.name).inc()
+
+    def connections_open(self, kind: str, count: int) -> None:
+        """Show how many shared clients are open."""
+        self._connections.labels(kind).set(count)
+
+    def configuration_reloaded(self, *, accepted: bool) -> None:
+        """Count an edit of the manifests."""
+        self._reloads.labels("accepted" if accepted else "rejected").inc()

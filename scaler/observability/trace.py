@@ -1,0 +1,62 @@
+"""Records what was read, in the format that `scaler simulate` replays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from scaler.model import Decision, Reading, Workload
+from scaler.ports.recorder import Recorder
+
+log = structlog.get_logger(__name__)
+
+
+class TraceRecorder(Recorder):
+    """Appends one JSON line per decision: `{"t", "workload", "readings"}`, with `t` in seconds since the epoch.
+
+    Only readings are kept, not replicas: a replay under another policy shall follow its own counts. Lines end up in
+    the file as they are written, so that a killed service loses none. A disk that is full ends the recording with
+    one log line; scaling goes on.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: Any = None
+        self._readings: dict[str, dict[str, Any]] = {}
+
+    def __enter__(self) -> Self:
+        self._file = self._path.open("a", buffering=1, encoding="utf-8")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:  # noqa: ARG002
+        """Keep the reading for the decision that follows."""
+        recorded: Any
+        if reading.error is not None:
+            recorded = {"error": reading.error}
+        elif reading.active is None:
+            recorded = reading.value
+        else:
+            recorded = {"value": reading.value, "active": reading.active}
+        self._readings.setdefault(workload.name, {})[trigger] = recorded
+
+    def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
+        """Write what the decision was taken from."""
+        readings = self._readings.pop(workload.name, {})
+        if self._file is None:
+            return
+        line = {"t": round(decision.at, 3), "workload": workload.name, "readings": readings}
+        try:
+            self._file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            log.error("trace_ended", file=str(self._path), error=str(error))
+            self._file = None
