@@ -1,1 +1,196 @@
-"""The commands."""
+"""The commands: thin, each turning errors into exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scaler import wiring
+from scaler.observability import logs
+from scaler.observability.api_client import ApiClient
+from scaler.observability.explanation import explain as explain_workload
+from scaler.ports.errors import ConfigError, InvalidManifest, ScalerError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Scale containers on events: queues, schedules and load in, replica counts including zero out.",
+)
+
+
+class ActuatorChoice(StrEnum):
+    """What runs the replicas."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+class Format(StrEnum):
+    """How a simulation is printed."""
+
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
+def default_state_dir() -> Path:
+    """Return the state dir that is used when none is given: the system's for root, the user's otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/scaler")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "scaler"
+
+
+Manifests = Annotated[list[Path], typer.Argument(help="Manifest files, or folders of them.", metavar="PATH...")]
+StateDir = Annotated[
+    Path,
+    typer.Option(envvar="SCALER_STATE_DIR", default_factory=default_state_dir, help="The service's memory."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="HOST:PORT of the service's API; found through the state dir when not given.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Warnings about manifests are errors.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Exit with 2 for what the operator must edit, with 1 for what failed; the text goes to standard error."""
+    try:
+        yield
+    except InvalidManifest as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        raise typer.Exit(EXIT_CONFIG) from error
+    except ConfigError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_CONFIG) from error
+    except ScalerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
+    """Take the options that belong to no command."""
+    if show_version:
+        typer.echo(version("event-scaler"))
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    paths: Manifests,
+    state_dir: StateDir,
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the API; port 0 takes a free one.")] = "127.0.0.1:8470",
+    actuator: Annotated[ActuatorChoice, typer.Option(help="auto: Docker where an engine answers.")] = (
+        ActuatorChoice.AUTO
+    ),
+    network: Annotated[str | None, typer.Option(help="Docker network that the containers join.")] = None,
+    strict: Strict = False,
+    record: Annotated[Path | None, typer.Option(help="Append a trace of all readings, for `simulate`.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Run the service: scale what the manifests say, until SIGTERM. Replicas go on running then."""
+    logs.configure(level=log_level)
+    settings = wiring.Settings(tuple(paths), state_dir, listen, actuator, network, strict, record)
+    with errors_as_exit_codes():
+        wiring.run_until_stopped(settings)
+
+
+@app.command()
+def validate(paths: Manifests, *, strict: Strict = False) -> None:
+    """Check manifests: every problem at once, exit code 2. Needs no server and changes nothing."""
+    with errors_as_exit_codes():
+        loaded = wiring.load_manifests(paths, strict=strict)
+    for warning in loaded.warnings:
+        typer.echo(warning, err=True)
+    for workload in loaded.workloads:
+        policy = workload.policy
+        triggers = ", ".join(f"{trigger.name} ({trigger.type})" for trigger in workload.triggers) or "none"
+        typer.echo(f"{workload.name}: {policy.min_replicas} to {policy.max_replicas} replicas, triggers: {triggers}")
+
+
+@app.command()
+def status(state_dir: StateDir, address: Address = None) -> None:
+    """Show all workloads of a running service."""
+    with errors_as_exit_codes():
+        workloads = ApiClient(address or wiring.service_address(state_dir)).workloads()
+    table = Table("workload", "wanted", "current", "ready", "min", "max", "reason", "triggers", box=None)
+    for workload in workloads:
+        decision = workload.decision
+        table.add_row(
+            workload.name,
+            str(decision.desired) if decision else "?",
+            str(workload.current_replicas),
+            str(workload.ready_replicas),
+            str(workload.min_replicas),
+            str(workload.max_replicas),
+            str(decision.reason) if decision else "not decided yet",
+            ", ".join(
+                f"{trigger.name}={'unknown' if trigger.value is None else f'{trigger.value:g}'}/{trigger.target:g}"
+                for trigger in workload.triggers
+            ),
+        )
+    Console().print(table)
+
+
+@app.command()
+def explain(
+    name: Annotated[str, typer.Argument(help="The workload's name.")], state_dir: StateDir, address: Address = None
+) -> None:
+    """Say why a workload has as many replicas as it has, and when that can next change."""
+    with errors_as_exit_codes():
+        workload = ApiClient(address or wiring.service_address(state_dir)).workload(name)
+    for line in explain_workload(workload, now=time.time()):
+        typer.echo(line)
+
+
+@app.command()
+def down(state_dir: StateDir) -> None:
+    """Stop and remove every replica that a state dir owns. Its service must have ended."""
+    logs.configure(level="warning")
+    with errors_as_exit_codes():
+        count = asyncio.run(wiring.down(state_dir))
+    typer.echo(f"{count} replicas stopped")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of manifests, for editors."""
+    typer.echo(json.dumps(wiring.json_schema(), indent=2))
+
+
+@app.command()
+def demo(
+    *, docker: Annotated[bool, typer.Option("--docker", help="Containers instead of local processes.")] = False
+) -> None:
+    """Show a burst worked off from zero and back: a real Redis, no set-up, less than a minute."""
+    # Here, because nothing else needs what the demo needs.
+    from scaler.demo import burst, docker_bridge, live_view  # noqa: PLC0415
+
+    console = Console()
+    with errors_as_exit_codes(), live_view.showing(console) as show:
+        progress = burst.run(show, engine=docker_bridge.find() if docker else None)
+    console.print(live_view.summarize(progress), highlight=False)

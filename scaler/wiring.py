@@ -1,1 +1,263 @@
 """The only place that constructs concrete classes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from scaler import manifest
+from scaler.actuators.docker import DockerActuator, engine_answers
+from scaler.actuators.process import ProcessActuator
+from scaler.engine import plugins, state_dir
+from scaler.engine.clock import SystemClock
+from scaler.engine.connections import SharedConnections
+from scaler.engine.memory import Memory
+from scaler.engine.reload import Configuration, Reloader
+from scaler.engine.service import Service
+from scaler.engine.state_dir import StateDir
+from scaler.engine.state_store import SqliteStateStore
+from scaler.engine.workload_loop import WorkloadLoop
+from scaler.model import ForeignTarget, SourceLocation, Workload
+from scaler.observability import api
+from scaler.observability.fan_out import FanOut
+from scaler.observability.metrics import PrometheusRecorder
+from scaler.observability.status import StatusBoard
+from scaler.observability.trace import TraceRecorder
+from scaler.ports.actuator import Actuator
+from scaler.ports.errors import ConfigError, InvalidManifest, Problem
+from scaler.ports.recorder import Recorder
+from scaler.ports.scaler import Scaler
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # not on every interpreter and platform
+    new_event_loop = asyncio.new_event_loop
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `scaler run` was asked for.
+
+    Attributes:
+        paths: Manifest files and folders.
+        state_dir: The service's memory.
+        listen: The API's `HOST:PORT`.
+        actuator: `auto`, `docker` or `process`.
+        network: The Docker network that containers join; None means the engine's default.
+        strict: Warnings about manifests are errors.
+        record: File to append a trace of all readings to.
+    """
+
+    paths: tuple[Path, ...]
+    state_dir: Path
+    listen: str
+    actuator: str = "auto"
+    network: str | None = None
+    strict: bool = False
+    record: Path | None = None
+
+
+def load_manifests(paths: Sequence[Path], *, strict: bool = False) -> manifest.Manifests:
+    """Read manifests with the installed scalers and the service's environment.
+
+    Raises:
+        InvalidManifest: At least one problem.
+    """
+    return manifest.load(paths, scalers=plugins.discover(), environ=os.environ, strict=strict)
+
+
+async def run(settings: Settings) -> None:
+    """Run the service until it is told to stop.
+
+    Raises:
+        ConfigError: It cannot start as asked.
+    """
+    with state_dir.open_locked(settings.state_dir) as directory:
+        configuration = _load_configuration(settings)
+        kind = await _choose_actuator(settings, directory, configuration.workloads)
+        with api.bind(settings.listen) as listener:
+            await _serve(settings, directory, configuration, kind, listener)
+
+
+async def down(path: Path) -> int:
+    """Stop and remove every replica that a state dir owns; return how many there were.
+
+    Raises:
+        ConfigError: There is no such state dir, or its service is running.
+        ActuatorError: The engine does not answer.
+    """
+    state_dir.open_unlocked(path)
+    with state_dir.open_locked(path) as directory:
+        kind = (directory.read_note("actuator") or {}).get("kind")
+        if kind is None:
+            return 0
+        count = 0
+        async with _make_actuator(kind, directory, network=None) as actuator:
+            owned = await actuator.owned()
+            async with asyncio.TaskGroup() as tasks:
+                for name, replicas in owned.items():
+                    count += len(replicas)
+                    tasks.create_task(actuator.remove(name), name=f"remove:{name}")
+        async with SqliteStateStore(directory.database) as store:
+            for name in await store.load():
+                await store.forget(name)
+        directory.write_note("actuator", {})
+        return count
+
+
+def service_address(path: Path) -> str:
+    """Return where the API of the service with this state dir listens.
+
+    Raises:
+        ConfigError: No service has run with it.
+    """
+    note = state_dir.open_unlocked(path).read_note("service")
+    if not note:
+        raise ConfigError(f"no service runs with the state dir {path}; start one with `scaler run`")
+    return str(note["address"])
+
+
+@asynccontextmanager
+async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -> AsyncIterator[Service]:
+    """Lend a service over these, with the installed scalers, shared connections and the system's clock."""
+    scalers: Mapping[str, type[Scaler[Any]]] = {
+        type_: plugin for type_, plugin in plugins.discover().items() if isinstance(plugin, type)
+    }
+    clock = SystemClock()
+
+    async with SharedConnections(recorder.connections_open) as connections:
+
+        def make_loop(workload: Workload) -> WorkloadLoop:
+            return WorkloadLoop(
+                workload,
+                scalers=scalers,
+                actuator=actuator,
+                connections=connections,
+                memory=memory,
+                recorder=recorder,
+                clock=clock,
+            )
+
+        yield Service(actuator=actuator, memory=memory, recorder=recorder, make_loop=make_loop)
+
+
+def run_until_stopped(settings: Settings) -> None:
+    """Run the service on the fastest event loop there is.
+
+    Raises:
+        ConfigError: It cannot start as asked.
+    """
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(run(settings))
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of manifests, for the installed scalers."""
+    return manifest.json_schema(plugins.discover())
+
+
+def _load_configuration(settings: Settings) -> Configuration:
+    loaded = load_manifests(settings.paths, strict=settings.strict)
+    for warning in loaded.warnings:
+        log.warning("manifest_warning", problem=str(warning))
+    foreign = [
+        Problem(
+            location=workload.location or SourceLocation("manifest", 1, 1),
+            path="spec.scaleTargetRef",
+            found=f"{workload.target.kind} {workload.target.name!r}",
+            expected="the kind ContainerApp and an app of the same manifests",
+            hint=f"running a {workload.target.kind} is not supported yet; validate and simulate take it",
+        )
+        for workload in loaded.workloads
+        if isinstance(workload.target, ForeignTarget)
+    ]
+    if foreign:
+        raise InvalidManifest(foreign)
+    return Configuration(loaded.workloads, loaded.files)
+
+
+async def _choose_actuator(settings: Settings, directory: StateDir, workloads: Sequence[Workload]) -> str:
+    """Return the actuator's kind: as asked, else what this state dir had before, else Docker where it answers."""
+    before = (directory.read_note("actuator") or {}).get("kind")
+    kind = settings.actuator
+    if kind == "auto":
+        kind = before or ("docker" if await engine_answers() else "process")
+    if before is not None and before != kind:
+        raise ConfigError(
+            f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
+            " end them with `scaler down`, or give this service another --state-dir"
+        )
+    log.info("actuator_chosen", kind=kind, workloads=len(workloads))
+    directory.write_note("actuator", {"kind": kind})
+    return kind
+
+
+def _make_actuator(kind: str, directory: StateDir, *, network: str | None) -> Actuator:
+    if kind == "docker":
+        return DockerActuator(directory.owner, network=network)
+    return ProcessActuator(directory.owner, directory.path)
+
+
+async def _serve(
+    settings: Settings, directory: StateDir, configuration: Configuration, kind: str, listener: socket.socket
+) -> None:
+    registry = CollectorRegistry()
+    board = StatusBoard()
+    recorders: list[Recorder] = [PrometheusRecorder(registry), board]
+    async with AsyncExitStack() as stack:
+        if settings.record is not None:
+            recorders.append(stack.enter_context(TraceRecorder(settings.record)))
+        recorder = FanOut(*recorders)
+        store = await stack.enter_async_context(SqliteStateStore(directory.database))
+        memory = Memory(store)
+        await memory.load()
+        actuator = await stack.enter_async_context(_make_actuator(kind, directory, network=settings.network))
+        service = await stack.enter_async_context(make_service(actuator, memory, recorder))
+        reloader = Reloader(lambda: _load_configuration(settings), service.reconfigure, recorder)
+        server = api.Server(api.make_app(board, registry))
+        address = "{}:{}".format(*listener.getsockname()[:2])
+        directory.write_note("service", {"address": address, "pid": os.getpid()})
+        log.info("service_started", api=f"http://{address}", state_dir=str(directory.path))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_raise_on_signal(reloader), name="signals")
+                tasks.create_task(server.serve(sockets=[listener]), name="api")
+                tasks.create_task(reloader.run(configuration.files), name="reload")
+                tasks.create_task(service.run(configuration.workloads), name="service")
+        except* _Stop:
+            log.info("service_stopped", replicas="left running; `scaler down` ends them")
+        finally:
+            (directory.path / "service.json").unlink(missing_ok=True)
+
+
+class _Stop(Exception):
+    """The service was told to stop."""
+
+
+async def _raise_on_signal(reloader: Reloader) -> None:
+    """Raise _Stop at SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads the manifests again."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+
+    def on_stop(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_stop, number)
+    loop.add_signal_handler(signal.SIGHUP, reloader.request)
+    await stop.wait()
+    raise _Stop

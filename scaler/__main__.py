@@ -1,0 +1,5 @@
+"""`python -m scaler`."""
+
+from scaler.cli import main
+
+main()
