@@ -1,0 +1,141 @@
+"""The service as its users run it: a process of its own, used over its command line and its API."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scaler.engine import state_dir
+from scaler.observability.api_client import ApiClient, ServiceNotReached
+from scaler.ports.errors import ConfigError, ScalerError
+
+_START_DEADLINE_S = 30.0
+_STOP_DEADLINE_S = 30.0
+_POLL_S = 0.05
+
+
+class ServiceNotStarted(ScalerError):
+    """It ended, or did not decide in time; the text holds the end of its log."""
+
+
+class ServiceProcess:
+    """One `scaler run` over `manifest.yaml` in its folder; the log is in `service.log`, the state in `state`."""
+
+    def __init__(self, folder: Path, manifest: str, *, actuator: str, env: Mapping[str, str] | None = None) -> None:
+        self.manifest = folder / "manifest.yaml"
+        self.manifest.write_text(manifest)
+        self.state_dir = folder / "state"
+        self._log = folder / "service.log"
+        self._actuator = actuator
+        self._env = {**os.environ, **(env or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._api: ApiClient | None = None
+
+    @property
+    def api(self) -> ApiClient:
+        """The API of the running service."""
+        if self._api is None:
+            raise RuntimeError("the service does not run")
+        return self._api
+
+    @contextmanager
+    def running(self, *options: str) -> Iterator[ApiClient]:
+        """Run it; on exit it ends, and its replicas with it."""
+        try:
+            self.start(*options)
+            yield self.api
+        finally:
+            self.stop()
+            self.command("down")
+
+    def start(self, *options: str) -> None:
+        """Start it and wait until every workload has been decided.
+
+        Raises:
+            ServiceNotStarted: It ended, or took too long.
+        """
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [
+                    *(sys.executable, "-m", "scaler", "run", str(self.manifest), "--state-dir", str(self.state_dir)),
+                    *("--listen", "127.0.0.1:0", "--actuator", self._actuator, *options),
+                ],
+                stdout=log,
+                stderr=log,
+                env=self._env,
+            )
+        deadline = time.monotonic() + _START_DEADLINE_S
+        while not self._decided():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise ServiceNotStarted(f"the service did not start:\n{self.log[-3000:]}")
+            time.sleep(_POLL_S)
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> int:
+        """Ask it to end; return its exit status. Does nothing when it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.terminate()
+        try:
+            return process.wait(_STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def reload(self) -> None:
+        """Ask it to read its manifests again."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `scaler` on this service's state dir; return its status and what it printed."""
+        return subprocess.run(  # noqa: S603 - our own command
+            [sys.executable, "-m", "scaler", *arguments, "--state-dir", str(self.state_dir)],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self._env,
+            timeout=60,
+        )
+
+    @property
+    def pid(self) -> int:
+        """The running process."""
+        if self._process is None:
+            raise RuntimeError("the service does not run")
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """All that it wrote so far, over all its runs."""
+        return self._log.read_text(errors="replace")
+
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        """Return the log's entries with one of these names."""
+        entries = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [entry for entry in entries if entry["event"] in names]
+
+    def _decided(self) -> bool:
+        try:
+            note = state_dir.open_unlocked(self.state_dir).read_note("service")
+            if not note or note["pid"] != self.pid:
+                return False
+            self._api = ApiClient(note["address"])
+            return all(workload.decision is not None for workload in self._api.workloads())
+        except (ConfigError, ServiceNotReached):
+            return False
