@@ -1,0 +1,24 @@
+"""Runs all benchmarks: `python -m benchmarks [NAME...]`."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import decide, fleet, machine, reaction
+
+ALL = {"decide": decide.main, "fleet": fleet.main, "reaction": reaction.main}
+
+
+def main() -> None:
+    """Run those that are named, or all."""
+    names = sys.argv[1:] or list(ALL)
+    unknown = set(names) - set(ALL)
+    if unknown:
+        sys.exit(f"no such benchmark: {', '.join(sorted(unknown))} (there are: {', '.join(ALL)})")
+    print(f"machine: {machine.describe()}")
+    for name in names:
+        print(f"\n== {name}")
+        ALL[name]()
+
+
+main()
