@@ -34,7 +34,7 @@ class HttpGet:
     path: str = "/"
     scheme: str = "HTTP"
     host: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

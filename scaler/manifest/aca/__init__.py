@@ -1,0 +1,1 @@
+"""Azure Container Apps manifests: what `az containerapp create --yaml` takes."""

@@ -1,0 +1,49 @@
+"""The schema of `properties.template.scale` in an Azure Container Apps manifest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from scaler.manifest.fields import DocumentModel, Integer, Loose, Needed, Number, Refused, Text, Unused
+from scaler.model.workload import MIN_POLLING_INTERVAL_S
+
+_NO_IDENTITY = Refused("managed identities are not supported yet", lambda value: value == "")
+
+
+class RuleAuth(DocumentModel):
+    """`auth[]`: a secret of the app as a parameter of the scaler."""
+
+    secret_ref: Annotated[Text | None, Needed("the name of a secret")] = None
+    trigger_parameter: Annotated[Text | None, Needed("the name of a parameter")] = None
+
+
+class CustomRule(DocumentModel):
+    """`custom`: any KEDA scaler."""
+
+    type: Annotated[Text | None, Needed("the type of a scaler")] = None
+    metadata: dict[str, Loose] | None = None
+    auth: list[RuleAuth] | None = None
+    identity: Annotated[Unused, _NO_IDENTITY] = None
+
+
+class ScaleRule(DocumentModel):
+    """`rules[]`."""
+
+    name: Text | None = None
+    custom: CustomRule | None = None
+    http: Annotated[Unused, Refused()] = None
+    tcp: Annotated[Unused, Refused()] = None
+    azure_queue: Annotated[Unused, Refused()] = None
+
+
+class Scale(DocumentModel):
+    """`scale`."""
+
+    min_replicas: Annotated[Integer, Field(ge=0, le=1000)] | None = None
+    max_replicas: Annotated[Integer, Field(ge=1, le=1000)] | None = None
+    cooldown_period: Annotated[Number, Field(ge=0, le=31_536_000)] | None = None
+    polling_interval: Annotated[Number, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400)] | None = None
+    rules: list[ScaleRule] | None = None
+    allow_scaling_rule_override: Annotated[Unused, Refused("it is for functions, which are not supported yet")] = None

@@ -1,0 +1,127 @@
+"""An Azure Container Apps manifest becomes a workload: its app with its own scale rules, or with a ScaledObject's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.manifest.aca.documents import Configuration, ContainerApp, Template
+from scaler.manifest.aca.replica import build_app
+from scaler.manifest.aca.scale_rules import CustomRule, Scale
+from scaler.manifest.aca.secrets import AppSecrets, read_secrets
+from scaler.manifest.checking import check
+from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
+from scaler.manifest.located import Path
+from scaler.manifest.problems import NOT_YET, NOTHING, Report, describe
+from scaler.manifest.triggers import Scalers, build_triggers
+from scaler.manifest.values import OutsideValues
+from scaler.model import App, ScalingPolicy, Workload
+from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
+
+DEFAULT_MAX_REPLICAS = 10
+_SCALE: Path = ("properties", "template", "scale")
+_RULES: Path = (*_SCALE, "rules")
+
+
+@dataclass(frozen=True)
+class DeclaredApp:
+    """An app as its document declares it, before its scaling is known."""
+
+    report: Report
+    name: str
+    app: App
+    environment: Environment
+    secrets: AppSecrets
+    scale: Scale
+
+
+def declare_app(report: Report, outside: OutsideValues) -> DeclaredApp:
+    """Return the app that a document declares; everything wrong with it was reported."""
+    model = check(report, ContainerApp, report.document.data)
+    properties = model.properties
+    secrets = read_secrets(report, (properties and properties.configuration) or Configuration(), outside)
+    app, environment = build_app(report, model, secrets)
+    template = (properties and properties.template) or Template()
+    return DeclaredApp(report, model.name or "", app, environment, secrets, template.scale or Scale())
+
+
+def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
+    """Return the workload of an app that no ScaledObject names: its own rules count."""
+    report, scale = declared.report, declared.scale
+    sources = [
+        source
+        for index, rule in enumerate(scale.rules or [])
+        if (source := _source(declared, index, rule.custom, rule.name))
+    ]
+    triggers = build_triggers(report, scalers, sources, declared.environment)
+    lowest = scale.min_replicas or 0
+    highest = DEFAULT_MAX_REPLICAS if scale.max_replicas is None else scale.max_replicas
+    if lowest > highest:
+        hint = "are the two swapped?" if scale.max_replicas is not None else f"maxReplicas is {highest} when absent"
+        report.error((*_SCALE, "minReplicas"), f"at most maxReplicas ({highest})", hint=hint)
+    if not scale.rules and lowest == 0 and not report.is_broken((*_SCALE, "minReplicas")):
+        hint = "without a rule, a ScaledObject or minReplicas of at least 1 the app never starts"
+        if not report.is_broken(_RULES):
+            hint += f"; Azure's default HTTP rule is {NOT_YET}"
+            report.error(_RULES, "a scale rule", found=NOTHING if not scale.rules else None, hint=hint)
+    policy = ScalingPolicy(
+        triggers=tuple(trigger.policy for trigger in triggers),
+        min_replicas=lowest,
+        max_replicas=max(highest, 1),
+        cooldown_s=ScalingPolicy().cooldown_s if scale.cooldown_period is None else scale.cooldown_period,
+    )
+    return Workload(
+        name=declared.name,
+        target=declared.app,
+        triggers=triggers,
+        policy=policy,
+        polling_interval_s=scale.polling_interval or DEFAULT_POLLING_INTERVAL_S,
+        location=report.document.location,
+    )
+
+
+def reject_own_scaling(declared: DeclaredApp, scaled_object: str) -> None:
+    """Report what an app that a ScaledObject scales must not say itself."""
+    if declared.report.document.get(_RULES):
+        hint = "remove the rules, or the ScaledObject"
+        expected = f"no rules beside the ScaledObject at {scaled_object}"
+        declared.report.error(_RULES, expected, found="the app's own rules", hint=hint, at_key=True)
+    for name, instead in (
+        ("minReplicas", "minReplicaCount"),
+        ("maxReplicas", "maxReplicaCount"),
+        ("cooldownPeriod", "cooldownPeriod"),
+        ("pollingInterval", "pollingInterval"),
+    ):
+        if declared.report.document.get((*_SCALE, name)) is not None:
+            expected = f"only {instead} in the ScaledObject at {scaled_object}"
+            declared.report.error((*_SCALE, name), expected, found=f"the app's own {name}", at_key=True)
+
+
+def _source(declared: DeclaredApp, index: int, custom: CustomRule | None, name: str | None) -> TriggerSource | None:
+    report = declared.report
+    rule: Path = (*_RULES, index)
+    path: Path = (*rule, "custom")
+    if custom is None:
+        refused = any(report.is_broken((*rule, kind)) for kind in ("custom", "http", "tcp", "azureQueue"))
+        if not refused:
+            report.error(path, "a custom rule", found=NOTHING)
+        return None
+    auth: dict[str, AuthParameter | None] = {}
+    for number, entry in enumerate(custom.auth or []):
+        here: Path = (*path, "auth", number)
+        value = declared.secrets.use((*here, "secretRef"), entry.secret_ref)
+        if entry.trigger_parameter is None:
+            continue
+        if entry.trigger_parameter in auth:
+            found = f"{describe(entry.trigger_parameter)} a second time"
+            report.error((*here, "triggerParameter"), "each parameter once", found=found)
+        blame: Path = (*here, "triggerParameter")
+        auth[entry.trigger_parameter] = None if value is None else AuthParameter(value, blame)
+    kind = custom.type or ""
+    return TriggerSource(
+        path=path,
+        name_path=(*rule, "name"),
+        type=kind,
+        name=name or f"{kind}-{index}",
+        metadata=custom.metadata or {},
+        auth=auth,
+    )

@@ -1,0 +1,150 @@
+"""The vocabulary in which documents are modelled: scalar types, and what becomes of fields that we do not use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetJsonSchemaHandler, SecretStr, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from scaler.manifest.located import Scalar
+from scaler.manifest.problems import NOT_YET
+
+# az (PyYAML) and KEDA's tools (go-yaml) read YAML 1.1, where these are truth values too.
+_TRUE = frozenset({"true", "yes", "on", "y"})
+_FALSE = frozenset({"false", "no", "off", "n"})
+_INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][-+]?[0-9]{1,2})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Running without this field would be wrong.
+
+    Attributes:
+        reason: Why it cannot be used.
+        harmless: Values that mean the same as leaving it out.
+    """
+
+    reason: str = NOT_YET
+    harmless: Callable[[Any], bool] = lambda _: False
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Running without this field is harmless; `quiet` ones are not even worth a warning."""
+
+    reason: str
+    quiet: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """The field must be there."""
+
+    expected: str = "a value"
+
+
+class DocumentModel(BaseModel):
+    """A part of a document. Every field is optional for pydantic, so that one mistake does not hide the next one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, alias_generator=to_camel)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Say in the schema what is needed, ignored and refused."""
+        schema = handler.resolve_ref_schema(handler(core))
+        schema.pop("title", None)
+        properties, required = schema.get("properties", {}), []
+        for name, info in cls.model_fields.items():
+            alias = info.alias or name
+            properties[alias].pop("title", None)
+            properties[alias].pop("default", None)
+            for marker in info.metadata:
+                if isinstance(marker, Refused):
+                    properties.pop(alias, None)
+                elif isinstance(marker, Ignored):
+                    properties[alias] = {"description": f"Accepted and not used: {marker.reason}."}
+                elif isinstance(marker, Needed):
+                    required.append(alias)
+        if required:
+            schema["required"] = required
+        return schema
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return str(value)
+    raise ValueError("a text")
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, Scalar):
+        if not _INTEGER.fullmatch(value):
+            raise ValueError("an integer")
+        return int(value)
+    raise ValueError("an integer")
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Scalar) and _NUMBER.fullmatch(value):
+        return float(value)
+    raise ValueError("a number")
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, Scalar) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError("true or false")
+
+
+def _secret(value: Any) -> Any:
+    return SecretStr(_text(value))
+
+
+E_ = TypeVar("E_", bound=StrEnum)
+
+
+def _choice(enum: type[E_]) -> Callable[[Any], E_]:
+    by_fold = {member.value.lower(): member for member in enum}
+
+    def choose(value: Any) -> E_:
+        if isinstance(value, str) and value.lower() in by_fold:
+            return by_fold[value.lower()]
+        choices = [member.value for member in enum]
+        raise PydanticCustomError("choice", "one of {listed}", {"listed": ", ".join(choices), "choices": choices})
+
+    return choose
+
+
+def one_of(enum: type[E_]) -> BeforeValidator:
+    """Accept an enum's values whatever their case."""
+    return BeforeValidator(_choice(enum))
+
+
+def matching(pattern: str, expected: str, *, max_length: int = 253) -> BeforeValidator:
+    """Accept texts that match; `expected` says the rule in words."""
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> str:
+        text = _text(value)
+        if not isinstance(text, str) or len(text) > max_length or not compiled.fullmatch(text):
+            raise ValueError(expected)
+        return text
+
+    return BeforeValidator(check)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Loose = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Integer = Annotated[int, BeforeValidator(_integer)]
+Number = Annotated[float, BeforeValidator(_number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Unused = Any | None

@@ -1,0 +1,74 @@
+"""Which files hold manifests, and reading them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scaler.manifest.located import Document
+from scaler.manifest.yaml_documents import Flaw, parse
+
+# A thousand workloads are half of it; the parser needs about 4 s per MiB.
+MAX_FILE_BYTES = 2 * 1024 * 1024
+_SUFFIXES = frozenset({".yaml", ".yml"})
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass
+class ManifestFiles:
+    """The files and folders that were asked for.
+
+    Attributes:
+        visited: Every file and folder, whether it could be read or not.
+    """
+
+    visited: list[Path] = field(default_factory=list)
+
+    def read(self, paths: Sequence[Path]) -> Iterator[tuple[str, Document | Flaw]]:
+        """Yield file names with the documents in them, and with everything wrong with a file."""
+        for path in paths:
+            for file in self._expand(path):
+                if isinstance(file, Flaw):
+                    yield str(path), file
+                elif file not in self.visited:
+                    self.visited.append(file)
+                    for part in _parse_file(file):
+                        yield str(file), part
+
+    def _expand(self, path: Path) -> Iterator[Path | Flaw]:
+        if not path.is_dir():
+            yield path
+            return
+        self.visited.append(path)
+        try:
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES and not file.is_dir())
+        except OSError as error:
+            yield Flaw(1, 1, error.strerror or "an error", "a folder that can be read")
+            return
+        if not files:
+            yield Flaw(1, 1, "no manifest in the folder", "*.yaml or *.yml files")
+        yield from files
+
+
+def _parse_file(file: Path) -> Iterator[Document | Flaw]:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        yield Flaw(1, 1, error.strerror or "an error", "a file that can be read")
+        return
+    if len(content) > MAX_FILE_BYTES:
+        limit = MAX_FILE_BYTES // 1024**2
+        yield Flaw(1, 1, "a larger file", f"at most {limit} MiB", "split it into several files")
+        return
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = content[: error.start]
+        line, column = before.count(b"\n") + 1, len(before) - (before.rfind(b"\n") + 1) + 1
+        hint = "it seems to be UTF-16" if content.startswith(_UTF_16_MARKS) else ""
+        yield Flaw(line, column, "bytes that are not UTF-8", "UTF-8 text", hint)
+        return
+    parts = list(parse(str(file), text))
+    yield from parts or [Flaw(1, 1, "no document", "a manifest", "the file is ignored", warning=True)]

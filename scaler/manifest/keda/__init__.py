@@ -1,0 +1,1 @@
+"""KEDA manifests: ScaledObject, TriggerAuthentication and what they refer to."""

@@ -1,0 +1,109 @@
+"""Collecting everything that is wrong, and saying it without giving a secret away."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from scaler.manifest.located import Document, Path, Scalar
+from scaler.ports.errors import Problem
+
+NOTHING = "nothing"
+NOT_YET = "not supported yet"
+_MAX_SHOWN = 60
+
+
+def dotted(path: Path) -> str:
+    """Return `a.b[0].c`; keys with dots or brackets in them are quoted."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif any(char in step for char in ".[]\"' ") or not step.isprintable():
+            text += f"[{shorten(step)!r}]"
+        else:
+            text += f".{shorten(step)}"
+    return text.removeprefix(".")
+
+
+def shorten(text: str) -> str:
+    """Cut a long text."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
+
+
+def describe(value: Any) -> str:
+    """Say what stands there; only for values that cannot be secret."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, Scalar) and value.plain and value.isprintable():
+        return shorten(value)
+    return repr(shorten(str(value)))
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str:
+    """Return what a word is a near miss of, else nothing."""
+    by_fold = {candidate.lower(): candidate for candidate in candidates}
+    matches = difflib.get_close_matches(word.lower()[:200], by_fold, n=1, cutoff=0.7)
+    return by_fold[matches[0]] if matches else ""
+
+
+def closest(word: str, candidates: Iterable[str]) -> str:
+    """Return a "did you mean" for a near miss, else nothing."""
+    meant = nearest(word, candidates)
+    return f"did you mean {meant}?" if meant else ""
+
+
+def listed(words: Iterable[str]) -> str:
+    """Return the words in order, or `none`."""
+    return ", ".join(sorted(words)) or "none"
+
+
+@dataclass
+class Report:
+    """The problems of one document.
+
+    Attributes:
+        document: Where positions come from.
+        problems: Shared by the documents of one run.
+        broken: Paths already reported whose values are gone; nothing more is said about them or what is in them.
+    """
+
+    document: Document
+    problems: list[Problem]
+    broken: set[Path] = field(default_factory=set)
+
+    def is_broken(self, path: Path) -> bool:
+        """Whether the value, or something around it, was reported and dropped."""
+        return any(path[:length] in self.broken for length in range(len(path) + 1))
+
+    def error(
+        self,
+        path: Path,
+        expected: str,
+        *,
+        found: str | None = None,
+        hint: str = "",
+        at_key: bool = False,
+        warning: bool = False,
+    ) -> None:
+        """Add a problem; `found` defaults to the value there, so secret fields must say something themselves."""
+        if self.is_broken(path):
+            return
+        shown = describe(self.document.get(path)) if found is None else found
+        location = self.document.locate(path, key=at_key)
+        self.problems.append(Problem(location, dotted(path), shown, expected, hint, warning))
+
+    def warn(self, path: Path, expected: str, *, found: str | None = None, hint: str = "") -> None:
+        """Add something that is harmless."""
+        self.error(path, expected, found=found, hint=hint, at_key=True, warning=True)
+
+    def missing(self, path: Path, expected: str = "a value", hint: str = "") -> None:
+        """Add that something needed is not there."""
+        self.error(path, expected, found=NOTHING, hint=hint)
+        self.broken.add(path)

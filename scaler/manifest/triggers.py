@@ -1,0 +1,199 @@
+"""From a trigger as declared to a configured one: its parameters are collected and put to the scaler's model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from scaler.manifest.checking import expectation
+from scaler.manifest.declared import Environment, TriggerSource
+from scaler.manifest.located import Path
+from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
+from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed
+from scaler.model import Trigger, TriggerPolicy
+from scaler.ports.errors import ConfigError
+from scaler.ports.scaler import Scaler, ScalerConfig
+
+Scalers = Mapping[str, type[Scaler[ScalerConfig]] | ConfigError]
+# KEDA names some types differently from what Azure's rules are called; ingress is what brings them.
+_INGRESS_TYPES = frozenset({"http", "tcp"})
+
+
+def build_triggers(
+    report: Report, scalers: Scalers, sources: list[TriggerSource], environment: Environment
+) -> tuple[Trigger, ...]:
+    """Return those that can be configured; everything wrong was reported."""
+    names: set[str] = set()
+    triggers = []
+    for source in sources:
+        if source.name in names:
+            report.error(source.name_path, "a name of its own for each", found=describe(source.name) + " a second time")
+        names.add(source.name)
+        trigger = _Building(report, source, environment).build(scalers)
+        if trigger is not None:
+            triggers.append(trigger)
+    return tuple(triggers)
+
+
+def find_scaler(report: Report, scalers: Scalers, path: Path, type_: str) -> type[Scaler[ScalerConfig]] | None:
+    """Return the scaler of a type; None when there is none, which was reported."""
+    scaler = scalers.get(type_)
+    if isinstance(scaler, ConfigError):
+        report.error(path, "a scaler that works", hint=str(scaler))
+    elif scaler is not None:
+        return scaler
+    elif type_ in _INGRESS_TYPES:
+        report.error(path, "the type of a scaler", hint=f"scaling on {type_} requests is {NOT_YET}")
+    else:
+        report.error(path, f"the type of an installed scaler ({listed(scalers)})", hint=closest(type_, scalers))
+    return None
+
+
+class _Building:
+    """The collection of one trigger's parameters."""
+
+    def __init__(self, report: Report, source: TriggerSource, environment: Environment) -> None:
+        self._report = report
+        self._source = source
+        self._environment = environment
+        self._known: Mapping[str, Parameter] = {}
+        self._values: dict[str, str] = {}
+        self._origins: dict[str, Path] = {}
+        self._complete = True
+
+    def build(self, scalers: Scalers) -> Trigger | None:
+        source = self._source
+        if not source.type:
+            return None
+        scaler = find_scaler(self._report, scalers, (*source.path, "type"), source.type)
+        if scaler is None:
+            return None
+        if source.metric_type not in scaler.metric_types:
+            self._report.error((*source.path, "metricType"), f"one of {listed(scaler.metric_types)} with {source.type}")
+        self._known = parameters(scaler.Config)
+        self._collect()
+        config = self._validated(scaler)
+        if config is None or not self._complete:
+            return None
+        return self._configured(scaler, config)
+
+    def _collect(self) -> None:
+        """Fill values in KEDA's order: the environment, then metadata, then authentication parameters win."""
+        metadata = (*self._source.path, "metadata")
+        for key in sorted(self._source.metadata, key=lambda key: not key.endswith(FROM_ENV)):
+            text, path = self._source.metadata[key], (*metadata, key)
+            parameter = self._known.get(key)
+            base = self._known.get(key.removesuffix(FROM_ENV))
+            if parameter is not None and "M" in parameter.sources:
+                self._take(key, text, path)
+            elif parameter is None and base is not None and "E" in base.sources:
+                self._take_variable(base.name, text, path)
+            elif (misplaced := parameter or base) is not None:
+                self._report.error(path, self._ways(misplaced.name), found="the key in metadata", at_key=True)
+                self._spoil(misplaced.name)
+            else:
+                keys = metadata_keys(self._known)
+                hint = closest(key, keys)
+                self._report.error(path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True)
+        for name, auth in self._source.auth.items():
+            if auth is None:
+                self._spoil(name)
+            elif name not in self._known:
+                names = [parameter.name for parameter in self._known.values() if "A" in parameter.sources]
+                expected = f"one of {listed(names)}"
+                self._report.error(
+                    auth.path, expected, found=f"the parameter {describe(name)}", hint=closest(name, names)
+                )
+            elif "A" not in self._known[name].sources:
+                self._report.error(auth.path, self._ways(name), found=f"the authentication parameter {describe(name)}")
+                self._spoil(name)
+            else:
+                self._take(name, auth.value, auth.path)
+
+    def _take(self, name: str, value: str, path: Path) -> None:
+        if not value.strip():
+            return  # KEDA takes an empty value for an absent one
+        if name in self._values:
+            hint = "authentication parameters win over metadata, metadata over the environment"
+            self._report.warn(self._origins[name], f"only one source of {name!r}", found="one of several", hint=hint)
+        self._values[name] = value
+        self._origins[name] = path
+
+    def _take_variable(self, name: str, variable: str, path: Path) -> None:
+        if not variable.strip():
+            return
+        variables = self._environment.variables
+        if variables is None:
+            self._spoil(name)
+        elif variable not in variables:
+            hint = closest(variable, variables)
+            self._report.error(path, f"a variable of {self._environment.origin}", hint=hint)
+            self._spoil(name)
+        elif (value := variables[variable]) is None:
+            self._spoil(name)
+        else:
+            self._take(name, value, path)
+
+    def _spoil(self, name: str) -> None:
+        """Remember that a value exists in the manifest but cannot be had, so that it is not called missing too."""
+        self._complete = False
+        self._origins.setdefault(name, ())
+
+    def _ways(self, name: str) -> str:
+        ways = {"M": f"{name} in metadata", "E": f"{name}{FROM_ENV} in metadata", "A": f"{name} as a secret"}
+        return " or ".join(text for letter, text in ways.items() if letter in self._known[name].sources)
+
+    def _validated(self, scaler: type[Scaler[ScalerConfig]]) -> ScalerConfig | None:
+        try:
+            return scaler.Config.model_validate(self._values)
+        except ValidationError as invalid:
+            for error in invalid.errors(include_url=False, include_input=False):
+                self._blame(error["type"], str(error["loc"][0]) if error["loc"] else "", expectation(error))
+        except Exception as bug:  # noqa: BLE001 - a third party's validator; its text may hold a secret
+            self._bug(bug)
+        return None
+
+    def _blame(self, kind: str, name: str, expected: str) -> None:
+        metadata = (*self._source.path, "metadata")
+        if not name:
+            # The whole is wrong; when something in it could not be had, that is why.
+            if self._complete:
+                self._report.error(metadata, f"valid parameters of {self._source.type}", hint=expected)
+        elif kind == "missing":
+            if name not in self._origins:
+                expected = self._ways(name) if name in self._known else "a value"
+                self._report.error((*metadata, name), expected, found=NOTHING)
+        elif name in self._values:
+            path = self._origins[name]
+            in_metadata = path == (*metadata, name)
+            shown = in_metadata and not self._known[name].secret
+            self._report.error(
+                path, expected, found=None if shown else f"a value of {name} that is not shown", at_key=False
+            )
+
+    def _bug(self, bug: Exception) -> None:
+        hint = f"the scaler itself failed with {type(bug).__name__}"
+        self._report.error((*self._source.path, "type"), "a scaler that works", hint=hint)
+
+    def _configured(self, scaler: type[Scaler[ScalerConfig]], config: ScalerConfig) -> Trigger | None:
+        source = self._source
+        try:
+            target, activation = float(config.target()), float(config.activation())
+        except Exception as bug:  # noqa: BLE001 - a third party's code
+            self._bug(bug)
+            return None
+        if not (math.isfinite(target) and target > 0 and math.isfinite(activation)):
+            self._report.error((*source.path, "metadata"), "a target above 0", found=f"a target of {target:g}")
+            return None
+        policy = TriggerPolicy(
+            name=source.name,
+            type=source.type,
+            target=target,
+            metric_type=source.metric_type,
+            activation=activation,
+            kind=scaler.kind,
+            exact=scaler.exact,
+        )
+        return Trigger(policy=policy, config=config)

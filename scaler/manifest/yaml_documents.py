@@ -1,0 +1,191 @@
+"""YAML text to documents, with a clear answer to everything that YAML allows and manifests do not need."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
+
+from scaler.manifest.located import Document, Mapping, Path, Scalar, Sequence
+
+MAX_DEPTH = 64
+# Nodes that aliases and merge keys may add to one document: far more than a manifest needs, far less than a bomb.
+MAX_ALIASED_NODES = 50_000
+
+_CORE_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "map", "seq", "merge"})
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+_ONLY_DIRECTIVES = re.compile(r"(?:[ \t]*(?:#.*)?\n|%.*\n)*\Z")
+# What the parser quotes of the text may be a part of a secret; its own token names are in <...>.
+_QUOTED = re.compile(r"'(?!<)(?:[^']|'(?=\w)){2,}'")
+_EXPECTED = re.compile(r"expected (.+?),? but (?:found|got) (.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """Why a text, or a part of it, cannot be used."""
+
+    line: int
+    column: int
+    found: str
+    expected: str
+    hint: str = ""
+    path: Path = ()
+    warning: bool = False
+
+
+def parse(file: str, text: str) -> Iterator[Document | Flaw]:
+    """Yield every document and everything wrong with the text; a broken document does not hide the others.
+
+    A `---` at the start of a line always separates documents, so each part is parsed on its own.
+    """
+    for first_line, part in _parts(text):
+        yaml = YAML(typ="safe", pure=True)
+        yaml.max_depth = MAX_DEPTH
+        yaml.composer.warn_double_anchors = False
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                nodes = list(yaml.compose_all(part))
+        except (YAMLError, ValueError, IndexError, AssertionError, AttributeError, TypeError) as error:
+            # The last four: slips of the parser on odd input, such as an unknown version in %YAML.
+            yield _syntax_flaw(error, first_line, part)
+            continue
+        for node in nodes:
+            if isinstance(node, ScalarNode) and node.value == "":
+                continue
+            building = _Building(first_line)
+            data = building.convert(node, (), aliased=False)
+            yield from building.flaws
+            if not building.exceeded:
+                yield Document(file, *building.at(node), data)
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    if starts and _ONLY_DIRECTIVES.match(text[: starts[0]]):
+        starts[0] = 0
+    if not starts or starts[0] > 0:
+        starts.insert(0, 0)
+    line = 0
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield line, text[start:end]
+        line += text.count("\n", start, end)
+
+
+def _syntax_flaw(error: Exception, first_line: int, part: str) -> Flaw:
+    expected = "YAML"
+    if isinstance(error, ReaderError):
+        before = part[: error.position]
+        line, column = first_line + before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        return Flaw(line, column, "a control character", "printable text")
+    if isinstance(error, MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        line, column = (first_line + mark.line + 1, mark.column + 1) if mark else (first_line + 1, 1)
+        problem = str(error.problem or "a syntax error")
+        if "maximum depth" in problem:
+            return Flaw(line, column, f"more than {MAX_DEPTH} levels of nesting", "a manifest")
+        if "'\\t'" in problem:
+            return Flaw(line, column, "a tab", expected, "indent with spaces, never with tabs")
+        problem = _QUOTED.sub("", problem)
+        if match := _EXPECTED.match(problem):
+            expected, problem = match.groups()
+        problem = problem.removeprefix("found ").strip(" (,)")
+        hint = str(error.context or "")
+        if "alias" in problem:
+            hint = "an alias needs its anchor in the same document; quote a text that begins with *"
+        elif "mapping values" in problem:
+            hint = "quote a text that contains ': '; or is the indentation wrong?"
+        return Flaw(line, column, problem, expected, _QUOTED.sub("", hint))
+    return Flaw(first_line + 1, 1, "a syntax error", expected)
+
+
+class _Building:
+    """Turns composed nodes into data, counting what aliases add."""
+
+    def __init__(self, first_line: int) -> None:
+        self._first_line = first_line
+        self._seen: set[int] = set()
+        self._open: set[int] = set()
+        self._aliased = 0
+        self.flaws: list[Flaw] = []
+        self.exceeded = False
+
+    def at(self, node: Node) -> tuple[int, int]:
+        return self._first_line + node.start_mark.line + 1, node.start_mark.column + 1
+
+    def convert(self, node: Node, path: Path, *, aliased: bool) -> Any:
+        aliased = aliased or id(node) in self._seen
+        self._seen.add(id(node))
+        self._aliased += aliased
+        if self._aliased > MAX_ALIASED_NODES or id(node) in self._open:
+            if not self.exceeded:
+                self.exceeded = True
+                found = "an alias within its own anchor" if id(node) in self._open else "aliases within aliases"
+                expected = f"at most {MAX_ALIASED_NODES} values made by aliases"
+                self._flaw(node, path, found, expected, "write it out")
+            return None
+        if self.exceeded:
+            return None
+        if str(node.tag).removeprefix("tag:yaml.org,2002:") not in _CORE_TAGS:
+            self._flaw(node, path, "a YAML tag", "a value without a tag", "quote a text that begins with !")
+            return None
+        if isinstance(node, ScalarNode):
+            return self._scalar(node)
+        self._open.add(id(node))
+        try:
+            return self._collection(node, path, aliased=aliased)
+        finally:
+            self._open.discard(id(node))
+
+    def _scalar(self, node: ScalarNode) -> Scalar | None:
+        plain = node.style is None and str(node.tag) != "tag:yaml.org,2002:str"
+        if node.style is None and node.value in _NULLS:
+            return None
+        return Scalar(node.value, plain=plain)
+
+    def _collection(self, node: Node, path: Path, *, aliased: bool) -> Mapping | Sequence:
+        if isinstance(node, SequenceNode):
+            sequence = Sequence(
+                self.convert(item, (*path, index), aliased=aliased) for index, item in enumerate(node.value)
+            )
+            sequence.items_at = [self.at(item) for item in node.value]
+            return sequence
+        mapping = Mapping()
+        mapping.keys_at, mapping.values_at = {}, {}
+        merged: list[Node] = []
+        for key, value in node.value:
+            if not isinstance(key, ScalarNode):
+                self._flaw(key, path, "a mapping or list as a key", "a text")
+            elif key.value == "<<" and key.style is None:
+                merged.extend(value.value if isinstance(value, SequenceNode) else [value])
+            elif key.value in mapping:
+                line, column = mapping.keys_at[key.value]
+                here = (*path, key.value)
+                self._flaw(key, here, "the key a second time", "each key once", f"first at {line}:{column}")
+            else:
+                mapping[key.value] = self.convert(value, (*path, key.value), aliased=aliased)
+                mapping.keys_at[key.value], mapping.values_at[key.value] = self.at(key), self.at(value)
+        for source in merged:
+            self._merge(mapping, source, path, aliased=aliased)
+        return mapping
+
+    def _merge(self, mapping: Mapping, source: Node, path: Path, *, aliased: bool) -> None:
+        if not isinstance(source, MappingNode):
+            self._flaw(source, path, "a merge key (<<) without a mapping", "<<: *anchor of a mapping")
+            return
+        data = self.convert(source, path, aliased=aliased)
+        if isinstance(data, Mapping):
+            for key in data.keys() - mapping.keys():
+                mapping[key] = data[key]
+                mapping.keys_at[key], mapping.values_at[key] = data.keys_at[key], data.values_at[key]
+
+    def _flaw(self, node: Node, path: Path, found: str, expected: str, hint: str = "") -> None:
+        self.flaws.append(Flaw(*self.at(node), found, expected, hint, path))
