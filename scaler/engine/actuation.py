@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 
 import structlog
 
 from scaler.engine.backoff import Backoff
 from scaler.model import Workload
-from scaler.ports.actuator import Actuator
+from scaler.ports.actuator import Actuator, Applied
 from scaler.ports.errors import ActuatorError, Permanent
 from scaler.ports.recorder import Recorder
 
@@ -17,6 +18,15 @@ log = structlog.get_logger(__name__)
 
 # On shutdown a step in flight may take this long to end; the actuator survives being cut off.
 LAST_STEP_DEADLINE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """What went wrong: one log line per kind, since texts name replicas that differ at each attempt."""
+
+    kind: type
+    text: str
+    permanent: bool = False
 
 
 class Actuation:
@@ -50,18 +60,18 @@ class Actuation:
         """Work until cancelled; the step in flight may end then."""
         backoff = Backoff(first_s=0.5, longest_s=10)
         rejected = Backoff(first_s=10, longest_s=300)
-        complaint: str | None = None
+        complaint: object = None
         while True:
             await self._work.wait()
             self._work.clear()
             step = asyncio.ensure_future(self._step())
             try:
-                problem, permanent = await asyncio.shield(step)
+                failure = await asyncio.shield(step)
             except asyncio.CancelledError:
                 await asyncio.wait((step,), timeout=LAST_STEP_DEADLINE_S)
                 step.cancel()
                 raise
-            if problem is None:
+            if failure is None:
                 if complaint is not None:
                     self._log.info("actuation_recovered")
                 complaint = None
@@ -69,25 +79,25 @@ class Actuation:
                 rejected.reset()
                 continue
             self._recorder.actuation_failed(self._workload)
-            if problem != complaint:
-                self._log.warning("actuation_failed", error=problem, retried=not permanent)
-            complaint = problem
-            await self._pause((rejected if permanent else backoff).next_delay())
+            if failure.kind != complaint:
+                self._log.warning("actuation_failed", error=failure.text)
+            complaint = failure.kind
+            await self._pause((rejected if failure.permanent else backoff).next_delay())
             self._work.set()
 
-    async def _step(self) -> tuple[str | None, bool]:
-        """Apply once; return what went wrong and whether someone must mend it."""
+    async def _step(self) -> _Failure | None:
+        """Apply once; return what went wrong."""
         assert self._desired is not None  # noqa: S101 - requested before the event
         desired, read_at = self._desired, self._read_at
         started = time.perf_counter()
         try:
             applied = await self._actuator.apply(self._workload, desired)
         except ActuatorError as error:
-            return str(error), isinstance(error, Permanent)
+            return _Failure(type(error), str(error), permanent=isinstance(error, Permanent))
         except Exception as error:  # noqa: BLE001 - reported below
             # An actuator's bug must not end the workload: logged whole, and tried again.
             self._log.exception("actuator_bug")
-            return f"{type(error).__name__} in the actuator", False
+            return _Failure(type(error), f"{type(error).__name__} in the actuator")
         if applied.started or applied.stopped or applied.failed:
             ended = time.perf_counter()
             reaction_s = ended - read_at if read_at is not None and applied.started else None
@@ -101,8 +111,8 @@ class Actuation:
                 reaction_s=reaction_s,
             )
         if applied.failed:
-            return applied.failed[0], False
-        return None, False
+            return _Failure(Applied, applied.failed[0])
+        return None
 
     async def _pause(self, delay_s: float) -> None:
         """Wait before a retry, or less when a new count is asked for."""

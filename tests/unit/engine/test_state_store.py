@@ -16,9 +16,10 @@ REMEMBERED = Remembered(
         last_active_at=200.25,
         highest=(Recommendation(150.0, 9), Recommendation(190.0, 7)),
         lowest=(Recommendation(190.0, 7),),
-        events=(ScaleEvent(180.0, 3), ScaleEvent(190.0, -2)),
+        events=(ScaleEvent(180.0, 3, 3), ScaleEvent(190.0, -2, 1)),
         failures={"redis-0": 2},
-        initial_recommendation_recorded=True,
+        decided_at=200.25,
+        windows_since=100.5,
     ),
     desired=7,
 )

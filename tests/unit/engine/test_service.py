@@ -1,0 +1,370 @@
+"""The service on fakes: what a workload's loop does over hours, in milliseconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import pytest
+from structlog.testing import capture_logs
+
+from scaler.engine.memory import Memory
+from scaler.engine.service import Service
+from scaler.engine.workload_loop import WorkloadLoop
+from scaler.model import App, Container, Decision, Reading, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.ports.connections import Connections
+from scaler.ports.errors import SourceUnavailable
+from scaler.ports.recorder import Recorder
+from scaler.ports.scaler import PushScaler, ScalerConfig
+from scaler.ports.state_store import Remembered
+from scaler.testing import virtual_time
+from scaler.testing.actuators import FakeActuator, FakeEngine
+
+
+class QueueConfig(ScalerConfig):
+    queue: str
+
+    def target(self) -> float:
+        return 5
+
+    def activation(self) -> float:
+        return 0
+
+
+class Queues:
+    """The source that tests fill; a value may be an error or something that hangs."""
+
+    def __init__(self) -> None:
+        self.lengths: dict[str, float | Exception | Callable[[], Coroutine[Any, Any, Any]]] = {}
+        self.came: dict[str, asyncio.Event] = {}
+
+    def push(self, queue: str, length: float) -> None:
+        self.lengths[queue] = length
+        self.came.setdefault(queue, asyncio.Event()).set()
+
+
+def scaler_of(queues: Queues) -> type[PushScaler[QueueConfig]]:
+    class QueueScaler(PushScaler[QueueConfig]):
+        """Reads queues in memory."""
+
+        type = "queue"
+        Config = QueueConfig
+
+        def __init__(self, config: QueueConfig) -> None:
+            self._queue = config.queue
+
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: QueueConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            yield cls(config)
+
+        async def read(self) -> Reading:
+            length = queues.lengths.get(self._queue, 0)
+            if isinstance(length, Exception):
+                raise length
+            if callable(length):
+                await length()
+            return Reading(value=length)  # type: ignore[arg-type]
+
+        async def wakeups(self) -> AsyncIterator[None]:
+            came = queues.came.setdefault(self._queue, asyncio.Event())
+            while True:
+                await came.wait()
+                came.clear()
+                yield
+
+    return QueueScaler
+
+
+@dataclass
+class DictStore:
+    """A state store that a test can fill the disk of."""
+
+    kept: dict[str, Remembered] = field(default_factory=dict)
+    full: bool = False
+    saves: int = 0
+
+    async def load(self) -> Mapping[str, Remembered]:
+        return dict(self.kept)
+
+    async def save(self, changed: Mapping[str, Remembered]) -> None:
+        if self.full:
+            raise OSError("database or disk is full")
+        self.saves += 1
+        self.kept.update(changed)
+
+    async def forget(self, workload_name: str) -> None:
+        self.kept.pop(workload_name, None)
+
+
+class Facts(Recorder):
+    def __init__(self) -> None:
+        self.decisions: dict[str, list[Decision]] = {}
+        self.ticks: dict[str, int] = {}
+
+    def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
+        self.decisions.setdefault(workload.name, []).append(decision)
+
+
+class World:
+    """One service over fakes; several in a row share engine, store and queues, as restarts do."""
+
+    def __init__(self) -> None:
+        self.queues = Queues()
+        self.engine = FakeEngine()
+        self.store = DictStore()
+        self.facts = Facts()
+        self.service: Service
+
+    @asynccontextmanager
+    async def running(self, *workloads: Workload) -> AsyncIterator[Service]:
+        memory = Memory(self.store)  # type: ignore[arg-type]
+        await memory.load()
+        clock = virtual_time.LoopClock()
+        async with FakeActuator("us", self.engine) as actuator:
+
+            def make_loop(workload: Workload) -> WorkloadLoop:
+                return WorkloadLoop(
+                    workload,
+                    scalers={"queue": scaler_of(self.queues)},
+                    actuator=actuator,
+                    connections=None,  # type: ignore[arg-type]
+                    memory=memory,
+                    recorder=self.facts,
+                    clock=clock,
+                )
+
+            service = Service(actuator=actuator, memory=memory, recorder=self.facts, make_loop=make_loop)
+            task = asyncio.create_task(service.run(workloads))
+            try:
+                yield service
+            finally:
+                task.cancel()
+                await asyncio.wait((task,))
+
+    def running_replicas(self) -> int:
+        return len(self.engine.running("us"))
+
+
+def workload(name: str = "worker", *, queue: str = "jobs", interval_s: float = 5, **policy: Any) -> Workload:
+    trigger = TriggerPolicy(name="queue-0", type="queue", target=5)
+    settings = {"max_replicas": 10, "cooldown_s": 60, **policy}
+    return Workload(
+        name,
+        App((Container("main", "image"),), termination_grace_period_s=1),
+        (Trigger(trigger, QueueConfig(queue=queue)),),
+        ScalingPolicy((trigger,), **settings),
+        interval_s,
+    )
+
+
+def scenario(test: Callable[[World], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Run an async test in virtual time."""
+
+    def run() -> None:
+        virtual_time.run(test(World()))
+
+    run.__name__ = test.__name__
+    run.__doc__ = test.__doc__
+    return run
+
+
+@scenario
+async def test_replicas_follow_the_queue_from_zero_and_back(world: World) -> None:
+    async with world.running(workload()):
+        await asyncio.sleep(10)
+        assert world.running_replicas() == 0
+        world.queues.lengths["jobs"] = 50
+        await asyncio.sleep(6)
+        assert world.running_replicas() == 10
+        world.queues.lengths["jobs"] = 0
+        await asyncio.sleep(50)
+        assert world.running_replicas() == 10
+        await asyncio.sleep(30)
+        assert world.engine.existing() == []
+
+
+@scenario
+async def test_a_push_starts_replicas_without_waiting_for_the_interval(world: World) -> None:
+    async with world.running(workload(interval_s=3600)):
+        await asyncio.sleep(1)
+        world.queues.push("jobs", 20)
+        await asyncio.sleep(1)
+        assert world.running_replicas() == 4
+
+
+@scenario
+async def test_a_source_outage_holds_the_count(world: World) -> None:
+    world.queues.lengths["jobs"] = 25
+    async with world.running(workload()):
+        await asyncio.sleep(10)
+        world.queues.lengths["jobs"] = SourceUnavailable("down")
+        await asyncio.sleep(3600)
+        assert world.running_replicas() == 5
+        world.queues.lengths["jobs"] = 0
+        await asyncio.sleep(120)
+        assert world.running_replicas() == 0
+
+
+@scenario
+async def test_decisions_go_on_while_the_engine_is_down_and_hold_on_its_return(world: World) -> None:
+    async with world.running(workload()):
+        await asyncio.sleep(1)
+        world.engine.down = True
+        world.queues.lengths["jobs"] = 15
+        await asyncio.sleep(300)
+        assert world.facts.decisions["worker"][-1].desired == 3
+        world.engine.down = False
+        await asyncio.sleep(20)
+        assert world.running_replicas() == 3
+
+
+@scenario
+async def test_a_replica_removed_by_hand_is_replaced_at_once(world: World) -> None:
+    world.queues.lengths["jobs"] = 25
+    async with world.running(workload(interval_s=3600)):
+        await asyncio.sleep(5)
+        world.engine.remove_by_hand(world.engine.running()[0])
+        await asyncio.sleep(5)
+        assert world.running_replicas() == 5
+
+
+@scenario
+async def test_a_hung_workload_does_not_delay_another(world: World) -> None:
+    world.queues.lengths["hung"] = lambda: asyncio.sleep(1e9)
+    async with world.running(workload("a", queue="hung"), workload("b", queue="jobs")):
+        await asyncio.sleep(10)
+        world.queues.lengths["jobs"] = 5
+        await asyncio.sleep(6)
+        assert world.running_replicas() == 1
+        last = world.facts.decisions["a"][-1]
+        assert last.triggers[0].error == "no answer within 3 s"
+
+
+@scenario
+async def test_a_restart_keeps_replicas_count_and_cooldown(world: World) -> None:
+    world.queues.lengths["jobs"] = 50
+    async with world.running(workload()):
+        await asyncio.sleep(10)
+        before = world.engine.running()
+        world.queues.lengths["jobs"] = 0
+        await asyncio.sleep(30)
+    assert world.engine.running() == before
+    async with world.running(workload()):
+        await asyncio.sleep(20)
+        assert world.engine.running() == before
+        assert world.facts.decisions["worker"][-1].reason == "cooldown"
+        await asyncio.sleep(30)
+        assert world.running_replicas() == 0
+    assert world.engine.starts == 10
+
+
+@scenario
+async def test_a_changed_workload_goes_on_with_its_memory(world: World) -> None:
+    world.queues.lengths["jobs"] = 50
+    first = workload()
+    async with world.running(first) as service:
+        await asyncio.sleep(10)
+        await service.reconfigure([replace(first, policy=replace(first.policy, max_replicas=4))])
+        await asyncio.sleep(5)
+        assert world.running_replicas() == 4
+        assert world.engine.starts == 10
+
+
+@scenario
+async def test_an_equal_configuration_disturbs_nothing(world: World) -> None:
+    first = workload(interval_s=1000)
+    async with world.running(first) as service:
+        await asyncio.sleep(10)
+        ticks = len(world.facts.decisions["worker"])
+        await service.reconfigure([replace(first)])
+        await asyncio.sleep(0.5)
+        assert len(world.facts.decisions["worker"]) == ticks
+
+
+@scenario
+async def test_a_workload_that_left_the_configuration_is_stopped_and_forgotten(world: World) -> None:
+    world.queues.lengths["jobs"] = 50
+    async with world.running(workload("a"), workload("b")) as service:
+        await asyncio.sleep(10)
+        assert world.running_replicas() == 20
+        await service.reconfigure([workload("b")])
+        await asyncio.sleep(10)
+        assert world.running_replicas() == 10
+        assert set(world.store.kept) == {"b"}
+
+
+@scenario
+async def test_replicas_of_workloads_unknown_since_an_earlier_run_are_stopped(world: World) -> None:
+    world.queues.lengths["jobs"] = 50
+    async with world.running(workload("a")):
+        await asyncio.sleep(10)
+    async with world.running(workload("b", queue="other")):
+        await asyncio.sleep(10)
+        assert world.engine.existing() == []
+        assert set(world.store.kept) == {"b"}
+
+
+@scenario
+async def test_a_full_disk_is_reported_once_and_scaling_goes_on(world: World) -> None:
+    world.store.full = True
+    with capture_logs() as logs:
+        async with world.running(workload()):
+            world.queues.lengths["jobs"] = 10
+            await asyncio.sleep(120)
+            assert world.running_replicas() == 2
+            world.store.full = False
+            await asyncio.sleep(60)
+    events = [entry["event"] for entry in logs]
+    assert events.count("state_not_written") == 1
+    assert events.count("state_written_again") == 1
+    assert world.store.kept["worker"].desired == 2
+
+
+@scenario
+async def test_memory_is_written_about_once_a_second_however_often_a_source_is_read(world: World) -> None:
+    world.queues.lengths["jobs"] = 10
+    async with world.running(*(workload(f"w{number}", interval_s=0.1) for number in range(20))):
+        await asyncio.sleep(60)
+    assert world.store.saves <= 70
+
+
+@scenario
+async def test_a_bug_in_one_loop_is_contained_and_the_loop_begun_again(world: World) -> None:
+    broken = replace(workload("a"), policy=replace(workload().policy, max_replicas="ten"))  # type: ignore[arg-type]
+    world.queues.lengths["jobs"] = 10
+    with capture_logs() as logs:
+        async with world.running(broken, workload("b")):
+            await asyncio.sleep(30)
+            assert world.running_replicas() == 2
+    assert [entry["event"] for entry in logs].count("workload_loop_failed") >= 2
+
+
+@scenario
+async def test_starts_that_fail_are_tried_again_and_reported_once(world: World) -> None:
+    world.engine.failing_starts = 15
+    world.queues.lengths["jobs"] = 5
+    with capture_logs() as logs:
+        async with world.running(workload()):
+            await asyncio.sleep(7200)
+            assert world.running_replicas() == 1
+    events = [entry["event"] for entry in logs]
+    assert events.count("actuation_failed") == 1
+    assert events.count("actuation_recovered") == 1
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a start"])
+def test_stopping_leaves_the_replicas_running(busy: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        world = World()
+        world.queues.lengths["jobs"] = 50
+        world.engine.start_delay_s = 2 if busy else 0
+        async with world.running(workload()):
+            await asyncio.sleep(1)
+        assert world.running_replicas() == 10
+        assert world.store.kept["worker"].desired == 10
+
+    virtual_time.run(main())
