@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
@@ -17,11 +18,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scaler import wiring
+from scaler import simulation, wiring
+from scaler.engine import plugins
+from scaler.model import Workload
 from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
 from scaler.observability.explanation import explain as explain_workload
-from scaler.ports.errors import ConfigError, InvalidManifest, ScalerError
+from scaler.ports.errors import ConfigError, InvalidManifest, PluginBroken, PluginNotFound, ScalerError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -194,3 +197,85 @@ def demo(
     with errors_as_exit_codes(), live_view.showing(console) as show:
         progress = burst.run(show, engine=docker_bridge.find() if docker else None)
     console.print(live_view.summarize(progress), highlight=False)
+
+
+@app.command(name="plugins")
+def list_plugins(
+    type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the parameters of this one.")] = None,
+) -> None:
+    """List the installed scalers and where they come from, or the parameters of one."""
+    installed = {plugin.type: plugin for plugin in plugins.installed()}
+    if type_ is None:
+        table = Table("type", "from", "summary", box=None)
+        for plugin in installed.values():
+            table.add_row(plugin.type, f"{plugin.distribution} {plugin.version}", plugin.summary)
+        Console().print(table)
+        return
+    with errors_as_exit_codes():
+        if type_ not in installed:
+            raise PluginNotFound(type_, tuple(installed))
+        found = installed[type_].found
+        if isinstance(found, PluginBroken):
+            raise found
+        table = Table("parameter", "default", "allowed", "from", "meaning", box=None)
+        for parameter in plugins.parameters(found):
+            default = "required" if parameter.required else "" if parameter.default is None else str(parameter.default)
+            meaning = parameter.description + (" (secret)" if parameter.secret else "")
+            table.add_row(parameter.name, default, ", ".join(parameter.allowed), ", ".join(parameter.sources), meaning)
+        Console().print(table)
+
+
+@app.command()
+def simulate(
+    manifest: Annotated[Path, typer.Argument(help="A manifest file or folder; any target is taken.")],
+    trace: Annotated[Path, typer.Option(help="JSON lines: moments with readings.")],
+    workload: Annotated[str | None, typer.Option(help="Which one, when the manifest has several.")] = None,
+    replicas: Annotated[int | None, typer.Option(min=0, help="The count before the first line.")] = None,
+    every: Annotated[float | None, typer.Option(help="Decide every S seconds too, between the lines.")] = None,
+    ready_after: Annotated[float, typer.Option(min=0, help="Seconds until a new replica is ready.")] = 0.0,
+    start: Annotated[
+        datetime | None, typer.Option(help="What t = 0 stands for; the epoch when not given, as in recorded traces.")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How to print.")] = Format.JSONL,
+) -> None:
+    """Replay a trace through the real decision: what would this policy have done? No I/O, nothing is scaled."""
+    with errors_as_exit_codes():
+        chosen = choose_workload(wiring.load_manifests([manifest]).workloads, workload)
+        names = [trigger.name for trigger in chosen.triggers]
+        try:
+            lines = trace.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"the trace {trace} cannot be read: {error}") from error
+        steps = simulation.parse_trace(lines, file=str(trace), triggers=names, workload=chosen.name)
+        if every is not None and every <= 0:
+            raise ConfigError(f"--every is {every:g}, expected more than 0 seconds")
+        rows = simulation.simulate(
+            chosen,
+            steps,
+            replicas=replicas,
+            every_s=every,
+            ready_after_s=ready_after,
+            start=0.0 if start is None else start.replace(tzinfo=start.tzinfo or UTC).timestamp(),
+        )
+        if format_ is Format.JSONL:
+            for row in rows:
+                typer.echo(json.dumps(row.as_json()))
+        else:
+            for line in simulation.table(list(rows)):
+                typer.echo(line)
+
+
+def choose_workload(workloads: Sequence[Workload], name: str | None) -> Workload:
+    """Return the workload of that name, or the only one.
+
+    Raises:
+        ConfigError: There is no such one, or several and no name.
+    """
+    names = [workload.name for workload in workloads]
+    if name is None and len(names) == 1:
+        return workloads[0]
+    for workload in workloads:
+        if workload.name == name:
+            return workload
+    wanted = f"no workload {name!r}" if name else "several workloads"
+    raise ConfigError(f"the manifest has {wanted}; choose one with --workload: {', '.join(names)}")

@@ -16,8 +16,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from scaler import manifest
-from scaler.actuators.docker import DockerActuator, engine_answers
-from scaler.actuators.process import ProcessActuator
+from scaler.actuators.docker.actuator import DockerActuator
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.process.actuator import ProcessActuator
 from scaler.engine import plugins, state_dir
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
@@ -34,14 +35,14 @@ from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.actuator import Actuator
-from scaler.ports.errors import ConfigError, InvalidManifest, Problem
+from scaler.ports.errors import ConfigError, EngineUnavailable, InvalidManifest, Problem
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 
 try:
     from uvloop import new_event_loop
 except ImportError:  # not on every interpreter and platform
-    new_event_loop = asyncio.new_event_loop
+    from asyncio import new_event_loop
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +194,7 @@ async def _choose_actuator(settings: Settings, directory: StateDir, workloads: S
     before = (directory.read_note("actuator") or {}).get("kind")
     kind = settings.actuator
     if kind == "auto":
-        kind = before or ("docker" if await engine_answers() else "process")
+        kind = before or ("docker" if await _docker_answers() else "process")
     if before is not None and before != kind:
         raise ConfigError(
             f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
@@ -202,6 +203,17 @@ async def _choose_actuator(settings: Settings, directory: StateDir, workloads: S
     log.info("actuator_chosen", kind=kind, workloads=len(workloads))
     directory.write_note("actuator", {"kind": kind})
     return kind
+
+
+async def _docker_answers() -> bool:
+    client = EngineClient(None, threads=1, timeout_s=3)
+    try:
+        await client.call(lambda api: api.ping())
+    except EngineUnavailable:
+        return False
+    finally:
+        client.close()
+    return True
 
 
 def _make_actuator(kind: str, directory: StateDir, *, network: str | None) -> Actuator:

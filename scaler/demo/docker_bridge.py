@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import docker
@@ -38,7 +39,7 @@ def find() -> DockerBridge:
         NoEngine: There is none, or no image can be had.
     """
     try:
-        with docker.from_env(version="auto") as engine:
+        with closing(docker.from_env(version="auto")) as engine:
             engine.ping()
             gateway = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
             return DockerBridge(_image(engine), gateway)

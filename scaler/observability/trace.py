@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,10 +44,10 @@ class TraceRecorder(Recorder):
         recorded: Any
         if reading.error is not None:
             recorded = {"error": reading.error}
-        elif reading.active is None:
-            recorded = reading.value
         else:
-            recorded = {"value": reading.value, "active": reading.active}
+            # The decision takes what is no number as 0 (KEDA), and JSON has no other way to say it.
+            value = reading.value if reading.value is not None and math.isfinite(reading.value) else 0.0
+            recorded = value if reading.active is None else {"value": value, "active": reading.active}
         self._readings.setdefault(workload.name, {})[trigger] = recorded
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker
 import pytest
 from redis import Redis
 
@@ -112,9 +111,7 @@ def engine() -> Iterator[DockerServer]:
 def world(engine: DockerServer) -> Iterator[World]:
     with engine.client() as client:
         gateway = client.inspect_network("bridge")["IPAM"]["Config"][0]["Gateway"]
-    user = "default on nopass ~* &* +@all"
-    with RedisServer.running(host=gateway, users=[user], keep_data=True) as redis, redis.client() as queue:
-        queue.config_set("protected-mode", "no")
+    with RedisServer.running(host=gateway, keep_data=True) as redis, redis.client() as queue:
         yield World(engine, redis, queue)
 
 
@@ -236,5 +233,5 @@ def test_down_ends_what_the_state_dir_owns_and_nothing_else(world: World, servic
     ended = service.command("down")
     assert ended.stdout == "2 replicas stopped\n"
     assert world.running() == {foreign}
-    with docker.DockerClient(base_url=world.engine.base_url) as client:
-        client.containers.get(foreign).remove(force=True)
+    with world.engine.client() as client:
+        client.remove_container(foreign, force=True)

@@ -29,7 +29,7 @@ def free_port() -> int:
 class ServerProcess(ABC):
     """One server with its own port and folder. Its output goes to `log` in that folder."""
 
-    host = "127.0.0.1"
+    host: str = "127.0.0.1"
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()

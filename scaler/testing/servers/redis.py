@@ -50,8 +50,10 @@ class RedisServer(ServerProcess):
         notifications: str = "",
         keep_data: bool = False,
         binary: str | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         super().__init__(folder)
+        self.host = host
         self._tls = tls
         self._users = tuple(users)
         self._notifications = notifications
@@ -68,6 +70,7 @@ class RedisServer(ServerProcess):
         notifications: str = "",
         keep_data: bool = False,
         binary: str | None = None,
+        host: str = "127.0.0.1",
     ) -> Iterator[Self]:
         """Start a server and stop it on exit.
 
@@ -77,11 +80,20 @@ class RedisServer(ServerProcess):
             notifications: `notify-keyspace-events`.
             keep_data: Survive `stop()` and `start()` with the data.
             binary: Another server than `redis_binary()`.
+            host: Another address to listen on, such as that of a container network's bridge.
         """
         with (
             server_folder("redis") as folder,
             cls._run(
-                cls(folder, tls=tls, users=users, notifications=notifications, keep_data=keep_data, binary=binary)
+                cls(
+                    folder,
+                    tls=tls,
+                    users=users,
+                    notifications=notifications,
+                    keep_data=keep_data,
+                    binary=binary,
+                    host=host,
+                )
             ) as server,
         ):
             yield server
@@ -95,6 +107,8 @@ class RedisServer(ServerProcess):
         """Return the program; what is secret stands in a file."""
         lines = [
             f"bind {self.host}",
+            # Protected mode would refuse any other address than loopback.
+            f"protected-mode {'yes' if self.host == '127.0.0.1' else 'no'}",
             "save ''",
             f"appendonly {'yes' if self._keep_data else 'no'}",
             f'dir "{self.folder}"',
