@@ -56,18 +56,22 @@ class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     t: _Finite
+    workload: Annotated[str, Field(strict=True)] | None = None
     readings: dict[str, _Reading] = Field(default_factory=dict)
     replicas: _Count | None = None
     ready: _Count | None = None
 
 
-def parse_trace(lines: Iterable[str], *, file: str, triggers: Collection[str]) -> tuple[TraceStep, ...]:
+def parse_trace(
+    lines: Iterable[str], *, file: str, triggers: Collection[str], workload: str | None = None
+) -> tuple[TraceStep, ...]:
     """Return the steps of a trace; blank lines count for nothing but the numbering.
 
     Args:
         lines: The text, line by line.
         file: Its name, for what is reported.
         triggers: The workload's trigger names.
+        workload: Its name: a recorded trace holds the lines of all workloads, and those of others are passed over.
 
     Raises:
         InvalidTrace: With every problem of every line, or because there is no step at all.
@@ -86,6 +90,8 @@ def parse_trace(lines: Iterable[str], *, file: str, triggers: Collection[str]) -
             continue
         except (ValueError, RecursionError) as error:
             problems.append(_not_json(where, text, error))
+            continue
+        if workload is not None and line.workload not in {None, workload}:
             continue
         if latest is not None and line.t < latest:
             problems.append(Problem(where, "t", f"{line.t:g}", f"at least {latest:g}, the moment before it"))
