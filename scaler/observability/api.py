@@ -17,6 +17,9 @@ from scaler.observability.status import StatusBoard, WorkloadView
 from scaler.ports.errors import ConfigError
 
 
+_LAST_PORT = 65535
+
+
 class WorkloadList(BaseModel):
     """All workloads."""
 
@@ -77,13 +80,13 @@ def bind(address: str) -> socket.socket:
     """
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if not host or not port.isdigit():
+    if not host or not port.isdigit() or int(port) > _LAST_PORT:
         raise ConfigError(f"the address {address!r} is not HOST:PORT")
     try:
         return socket.create_server(
             (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
         )
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise ConfigError(f"the API cannot listen on {address}: {error}; choose another with --listen") from error
 
 

@@ -19,12 +19,14 @@ def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
         json_lines = not sys.stderr.isatty()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     renderer: list[structlog.typing.Processor]
+    # Tracebacks without local variables: those may hold secrets.
     if json_lines:
-        renderer = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        tracebacks = structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        )
+        renderer = [tracebacks, structlog.processors.JSONRenderer()]
     else:
-        # Tracebacks without local variables: those may hold secrets.
-        plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        renderer = [plain]
+        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -1,0 +1,117 @@
+"""The HTTP API over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry
+
+from scaler.model import Workload
+from scaler.observability import api
+from scaler.observability.explanation import explain
+from scaler.observability.metrics import PrometheusRecorder
+from scaler.observability.status import StatusBoard, WorkloadView
+from scaler.ports.errors import ConfigError
+
+
+@pytest.fixture
+def board() -> StatusBoard:
+    return StatusBoard()
+
+
+@pytest.fixture
+async def client(board: StatusBoard) -> AsyncIterator[aiohttp.ClientSession]:
+    registry = CollectorRegistry()
+    PrometheusRecorder(registry)
+    with api.bind("127.0.0.1:0") as listener:
+        server = api.Server(api.make_app(board, registry))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        port = listener.getsockname()[1]
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            yield session
+        server.should_exit = True
+        await serving
+
+
+async def get(client: aiohttp.ClientSession, path: str) -> tuple[int, str]:
+    async with client.get(path) as response:
+        return response.status, await response.text()
+
+
+async def test_it_is_ready_once_every_workload_has_been_decided(
+    client: aiohttp.ClientSession, board: StatusBoard, workload: Workload, record: Callable
+) -> None:
+    assert (await get(client, "/healthz"))[0] == 200
+    board.workload_added(workload)
+    status, body = await get(client, "/readyz")
+    assert status == 503
+    assert json.loads(body) == {"status": "starting", "waiting_for": ["worker"]}
+    record(board, workload)
+    assert (await get(client, "/readyz"))[0] == 200
+
+
+async def test_a_workload_is_shown_with_its_decision_and_no_secret(
+    client: aiohttp.ClientSession, board: StatusBoard, workload: Workload, record: Callable
+) -> None:
+    record(board, workload)
+    status, body = await get(client, "/v1/workloads/worker")
+    assert status == 200
+    assert "hunter2" not in body
+    view = WorkloadView.model_validate_json(body)
+    assert (view.desired_replicas, view.current_replicas, view.ready_replicas) == (10, 2, 1)
+    assert view.decision is not None
+    assert [limit.rule for limit in view.decision.limits] == ["maxReplicaCount"]
+    assert [replica.state for replica in view.replicas] == ["ready", "crashed", "stopping"]
+    status, body = await get(client, "/v1/workloads")
+    assert json.loads(body)["workloads"] == [view.model_dump()]
+
+
+async def test_unknown_workloads_and_writes_are_refused(client: aiohttp.ClientSession) -> None:
+    assert (await get(client, "/v1/workloads/nope"))[0] == 404
+    async with client.post("/v1/workloads") as response:
+        assert response.status == 405
+
+
+async def test_metrics_and_openapi_are_served(client: aiohttp.ClientSession) -> None:
+    status, text = await get(client, "/metrics")
+    assert status == 200
+    assert "scaler_build_info{" in text
+    status, text = await get(client, "/openapi.json")
+    assert status == 200
+    assert set(json.loads(text)["paths"]) == {
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/v1/workloads",
+        "/v1/workloads/{name}",
+    }
+
+
+def test_an_address_in_use_or_nonsense_is_a_clear_error() -> None:
+    with api.bind("127.0.0.1:0") as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match="choose another with --listen"):
+            api.bind(f"127.0.0.1:{port}")
+    for nonsense in ("8080", "localhost", ":", "127.0.0.1:http", "127.0.0.1:99999"):
+        with pytest.raises(ConfigError):
+            api.bind(nonsense)
+
+
+def test_explanation_names_trigger_value_target_limit_and_next_change(
+    board: StatusBoard, workload: Workload, record: Callable
+) -> None:
+    record(board, workload)
+    view = board.view("worker")
+    assert view is not None
+    assert explain(view, now=1001.5) == [
+        "worker: 10 replicas wanted, 2 there, 1 ready (from 0 to 10)",
+        "  because a trigger became active",
+        "  trigger redis-0 (redis): value 80, target 5 (AverageValue), active, wants 16",
+        "  limit maxReplicaCount: from 16 to 10",
+        "  next change: at 00:21:40 UTC, in 299.0 s, or earlier when a reading changes",
+        "  replica worker--a-2: exit code 1",
+    ]

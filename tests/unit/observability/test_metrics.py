@@ -1,0 +1,75 @@
+"""The metrics: their names are a promise, and a workload's series go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from scaler.model import Reading, Workload
+from scaler.observability.metrics import PrometheusRecorder
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "metrics.txt"
+
+
+def exposed(registry: CollectorRegistry) -> dict[str, float]:
+    """Return every sample as `name{labels}`."""
+    samples = {}
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+            samples[f"{sample.name}{{{labels}}}"] = sample.value
+    return samples
+
+
+def test_names_types_labels_and_help_are_those_of_the_golden_list(workload: Workload, record: Callable) -> None:
+    registry = CollectorRegistry()
+    record(PrometheusRecorder(registry), workload)
+    lines = []
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        if family.name.endswith("_created"):
+            continue
+        labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
+        lines.append(f"{family.name} {family.type} {{{', '.join(labels)}}} {family.documentation}")
+    assert "\n".join(sorted(lines)) + "\n" == GOLDEN.read_text()
+
+
+def test_every_metric_of_the_golden_list_is_documented() -> None:
+    documentation = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    names = [line.split()[0] for line in GOLDEN.read_text().splitlines()]
+    assert [name for name in names if f"`{name}" not in documentation] == []
+
+
+def test_a_tick_is_shown(workload: Workload, record: Callable) -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    record(recorder, workload)
+    samples = exposed(registry)
+    trigger = "{trigger=redis-0,type=redis,workload=worker}"
+    assert samples["scaler_workload_wanted_replicas{workload=worker}"] == 10
+    assert samples["scaler_workload_current_replicas{workload=worker}"] == 2
+    assert samples["scaler_workload_ready_replicas{workload=worker}"] == 1
+    assert samples[f"scaler_trigger_value{trigger}"] == 80
+    assert samples[f"scaler_trigger_target{trigger}"] == 5
+    assert samples[f"scaler_trigger_wanted_replicas{trigger}"] == 16
+    assert samples[f"scaler_trigger_active{trigger}"] == 1
+    assert samples[f"scaler_trigger_up{trigger}"] == 1
+    assert samples["scaler_decisions_total{reason=activated,workload=worker}"] == 1
+    assert samples["scaler_replica_starts_total{workload=worker}"] == 10
+    recorder.read(workload, "redis-0", Reading.failed("down"), duration_s=3)
+    samples = exposed(registry)
+    assert samples[f"scaler_trigger_up{trigger}"] == 0
+    assert samples[f"scaler_trigger_errors_total{trigger}"] == 1
+    assert samples[f"scaler_trigger_value{trigger}"] == 80
+
+
+def test_a_removed_workload_leaves_no_series(workload: Workload, record: Callable) -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    record(recorder, workload)
+    recorder.plugin_bug(workload, "redis-0")
+    recorder.workload_removed(workload)
+    assert [name for name in exposed(registry) if "worker" in name] == []
