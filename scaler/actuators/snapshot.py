@@ -44,8 +44,8 @@ class Snapshot:
         wanted, oldest = self._version, asyncio.get_running_loop().time() - self._max_age_s
         while self._read_version < wanted or self._read_at < oldest:
             if self._reading is None:
-                self._reading = asyncio.create_task(self._refresh(self._version), name="actuator:listing")
-                self._reading.add_done_callback(self._listed)
+                self._reading = asyncio.create_task(self._list(self._version), name="actuator:listing")
+                self._reading.add_done_callback(_retrieve)
             await asyncio.shield(self._reading)
         return self._units
 
@@ -54,10 +54,12 @@ class Snapshot:
         if self._reading is not None:
             await asyncio.wait([self._reading])
 
-    def _listed(self, task: asyncio.Task[None]) -> None:
-        self._reading = None
-        if not task.cancelled():
-            task.exception()  # whoever waits gets it; nobody may be waiting any more
+    async def _list(self, version: int) -> None:
+        try:
+            await self._refresh(version)
+        finally:
+            # Here, not in a callback: those who waited run first, and would wait for this ended task again.
+            self._reading = None
 
     async def _refresh(self, version: int) -> None:
         began = asyncio.get_running_loop().time()
@@ -68,3 +70,8 @@ class Snapshot:
         self._units = {workload: tuple(members) for workload, members in grouped.items()}
         self._read_version, self._read_at = version, began
         self._absorb(units)
+
+
+def _retrieve(task: asyncio.Task[None]) -> None:
+    if not task.cancelled():
+        task.exception()  # whoever waits gets it; nobody may be waiting any more
