@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -94,6 +96,10 @@ class ActuatorContract(ABC):
     @abstractmethod
     async def start_foreign(self) -> Callable[[], bool]:
         """Start something like a replica that has no owner; return how to ask whether it still runs."""
+
+    @abstractmethod
+    async def ignores_sigterm(self, replica: Replica) -> bool:
+        """Return whether a replica of the stubborn app has come as far as ignoring the signal."""
 
     # Helpers
 
@@ -195,7 +201,7 @@ class ActuatorContract(ABC):
         stubborn = replace(self.app("stubborn"), termination_grace_period_s=3.0)
         target = workload(stubborn)
         async with self.opened() as actuator:
-            await self.reach(actuator, target, 1)
+            await self._stubborn(actuator, target)
             await actuator.apply(target, 0)
         async with self.opened() as actuator:
             assert states(await actuator.observe(target)) == [ReplicaState.STOPPING]
@@ -292,7 +298,7 @@ class ActuatorContract(ABC):
         """It is stopping until then, does not count, and is gone after."""
         target = workload(replace(self.app("stubborn"), termination_grace_period_s=1.5))
         async with self.opened() as actuator:
-            await self.reach(actuator, target, 1)
+            await self._stubborn(actuator, target)
             began = asyncio.get_running_loop().time()
             applied = await actuator.apply(target, 0)
             assert len(applied.stopped) == 1
@@ -306,7 +312,7 @@ class ActuatorContract(ABC):
         """A grace period of 0 sends SIGKILL."""
         target = workload(replace(self.app("stubborn"), termination_grace_period_s=0.0))
         async with self.opened() as actuator:
-            await self.reach(actuator, target, 1)
+            await self._stubborn(actuator, target)
             await actuator.apply(target, 0)
             await eventually(lambda: self.existing("contract"), lambda left: left == [])
 
@@ -399,6 +405,10 @@ class ActuatorContract(ABC):
             await actuator.remove("worker")
         assert await self.existing("contract") == []
 
+    async def _stubborn(self, actuator: Actuator, target: Workload) -> None:
+        (replica,) = await self.reach(actuator, target, 1)
+        await eventually(lambda: self.ignores_sigterm(replica), bool)
+
     async def _drain(self, actuator: Actuator) -> None:
         """Take the changes that earlier steps caused, until none comes for a while."""
         async with aclosing(actuator.changes()) as changes:
@@ -453,6 +463,13 @@ class BreakableActuatorContract(ActuatorContract):
 def _probed(app: App, kind: ProbeKind, port: int) -> App:
     probe = Probe(kind, TcpSocket(port, host="127.0.0.1"), period_s=0.2, failure_threshold=2)
     return replace(app, containers=(replace(app.containers[0], probes=(probe,)),))
+
+
+def sigterm_ignored(pid: int) -> bool:
+    """Return whether a process ignores SIGTERM; see SigIgn in proc(5)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
+    return bool(int(ignored, 16) >> (signal.SIGTERM - 1) & 1)
 
 
 async def _cut_off(call: Awaitable[object], delay_s: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from scaler.actuators.docker.actuator import DockerActuator
 from scaler.model import App, Container, Replica
 from scaler.ports.actuator import Actuator
-from scaler.testing.actuator_contract import BreakableActuatorContract
+from scaler.testing.actuator_contract import BreakableActuatorContract, sigterm_ignored
 from scaler.testing.servers.docker import DockerServer
 
 pytestmark = pytest.mark.services
@@ -45,7 +45,7 @@ class TestDockerActuator(BreakableActuatorContract):
         return DockerActuator(f"{owner}-{self.test}", base_url=self.server.base_url, **settings)
 
     def app(self, behaviour: str = "serve") -> App:
-        return App((Container("worker", image=f"scaler-test-{behaviour}"),))
+        return App((Container("worker", image=f"scaler-test-{behaviour}"),), termination_grace_period_s=2.0)
 
     def unstartable(self) -> App:
         return App((Container("worker", image="scaler-test-serve", command=("no-such-command",)),))
@@ -62,6 +62,9 @@ class TestDockerActuator(BreakableActuatorContract):
 
     async def kill(self, replica: Replica) -> None:
         self.api.kill(replica.id)
+
+    async def ignores_sigterm(self, replica: Replica) -> bool:
+        return sigterm_ignored(int(self.api.inspect_container(replica.id)["State"]["Pid"]))
 
     async def remove_by_hand(self, replica: Replica) -> None:
         self.api.remove_container(replica.id, force=True)

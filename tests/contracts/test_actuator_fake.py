@@ -37,6 +37,9 @@ class TestFakeActuator(BreakableActuatorContract):
     async def kill(self, replica: Replica) -> None:
         self.engine.crash(replica.name)
 
+    async def ignores_sigterm(self, replica: Replica) -> bool:
+        return True
+
     async def remove_by_hand(self, replica: Replica) -> None:
         self.engine.remove_by_hand(replica.name)
 

@@ -1,0 +1,91 @@
+"""What is written down about each replica's process, so that the next run of the service knows it again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# A log beyond this is moved aside; the one moved aside before goes.
+MAX_LOG_BYTES = 10 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One replica.
+
+    Attributes:
+        id: Names its folder, and is its mark in the process's environment.
+        pid: Its process; None before its first start, and while a start is under way.
+        identity: Tells that process from a later one with the same pid; see `processes.identity`.
+    """
+
+    id: str
+    owner: str
+    name: str
+    workload: str
+    revision: str
+    created_at: float
+    grace_s: float
+    stopping: bool = False
+    pid: int | None = None
+    identity: str = ""
+    started_at: float | None = None
+
+
+class Records:
+    """One folder per replica, with `record.json`, `output.log` and the working directory `work`."""
+
+    def __init__(self, state_dir: Path, owner: str) -> None:
+        self._folder = state_dir / "replicas"
+        self._ended_logs = state_dir / "logs"
+        self._owner = owner
+
+    def folder(self, replica_id: str) -> Path:
+        """Return a replica's folder."""
+        return self._folder / replica_id
+
+    def all(self) -> Iterator[Record]:
+        """Return the owner's records."""
+        if not self._folder.is_dir():
+            return
+        for folder in self._folder.iterdir():
+            record = self.get(folder.name)
+            if record is not None:
+                yield record
+
+    def get(self, replica_id: str) -> Record | None:
+        """Return a record; None when there is none, or it is another owner's."""
+        try:
+            content = json.loads((self.folder(replica_id) / "record.json").read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None  # removed, or interrupted while it was made: nothing was started
+        record = Record(**content)
+        return record if record.owner == self._owner else None
+
+    def put(self, record: Record) -> None:
+        """Write a record: wholly or, when interrupted, not at all."""
+        folder = self.folder(record.id)
+        (folder / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = folder / "record.json.new"
+        draft.write_text(json.dumps(asdict(record)))
+        draft.replace(folder / "record.json")
+
+    def remove(self, record: Record) -> None:
+        """Remove a replica's folder; its log becomes its workload's latest."""
+        folder = self.folder(record.id)
+        log = folder / "output.log"
+        if log.is_file() and log.stat().st_size:
+            self._ended_logs.mkdir(exist_ok=True, mode=0o700)
+            log.replace(self._ended_logs / f"{record.workload.replace('/', '_')}.log")
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def bound_log(self, record: Record) -> None:
+        """Move a long log aside. The process goes on appending to the emptied file."""
+        log = self.folder(record.id) / "output.log"
+        if log.is_file() and log.stat().st_size > MAX_LOG_BYTES:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)

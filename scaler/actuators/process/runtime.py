@@ -1,0 +1,206 @@
+"""This machine's processes as a runtime for replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from signal import SIGKILL, Signals
+from typing import TypeVar
+
+from scaler.actuators.process import processes
+from scaler.actuators.process.records import Record, Records
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.model import App
+from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+
+T = TypeVar("T")
+
+
+class ProcessRuntime(Runtime):
+    """Processes of one owner, by their records in the state dir.
+
+    Everything that touches records runs in one thread, one call after the other: it takes milliseconds, and needs
+    no locks. Ends are seen at once through pidfds, which work for processes that are not our children, too.
+    """
+
+    def __init__(self, owner: str, state_dir: Path) -> None:
+        self._owner = owner
+        self._records = Records(state_dir, owner)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="processes")
+        self._changed: Callable[[], None] = lambda: None
+        self._watched: dict[int, int] = {}
+        self._ends: dict[str, tuple[str, float, str]] = {}
+
+    async def open(self, changed: Callable[[], None]) -> None:
+        """See `Runtime.open`."""
+        self._changed = changed
+
+    async def close(self) -> None:
+        """See `Runtime.close`."""
+        for pid in tuple(self._watched):
+            self._unwatch(pid)
+        self._thread.shutdown()
+
+    async def units(self) -> Sequence[Unit]:
+        """See `Runtime.units`."""
+        units = await self._call(self._list)
+        for pid in self._watched.keys() - {pid for pid, _ in units}:
+            self._unwatch(pid)
+        for pid, unit in units:
+            if pid is not None and unit.state is UnitState.RUNNING:
+                self._watch(pid)
+        return [unit for _, unit in units]
+
+    async def prepare(self, app: App) -> None:
+        """See `Runtime.prepare`."""
+        for container in app.containers:
+            if not container.command:
+                raise ReplicaRejected(
+                    f"container {container.name}: a local process has no image to take its command from: write `command`"
+                )
+            if container.volume_mounts:
+                raise ReplicaRejected(
+                    f"container {container.name}: volumes cannot be mounted for local processes; use the docker actuator"
+                )
+
+    async def create(self, plan: Blueprint) -> str:
+        """See `Runtime.create`."""
+        record = Record(
+            id=secrets.token_hex(8),
+            owner=self._owner,
+            name=plan.name,
+            workload=plan.workload,
+            revision=plan.revision,
+            created_at=time.time(),
+            grace_s=plan.app.termination_grace_period_s,
+        )
+        await self._call(lambda: self._records.put(record))
+        return record.id
+
+    async def start(self, unit_id: str, plan: Blueprint) -> None:
+        """See `Runtime.start`."""
+        await self._call(lambda: self._start(unit_id, plan))
+
+    async def mark_stopping(self, unit_id: str) -> None:
+        """See `Runtime.mark_stopping`."""
+
+        def mark() -> None:
+            if record := self._records.get(unit_id):
+                self._records.put(replace(record, stopping=True))
+
+        await self._call(mark)
+
+    async def signal(self, unit_id: str, signal: Signals) -> None:
+        """See `Runtime.signal`."""
+
+        def send() -> None:
+            record = self._records.get(unit_id)
+            if record and record.pid and processes.identity(record.pid) == record.identity:
+                processes.send(record.pid, signal)
+
+        await self._call(send)
+
+    async def remove(self, unit_id: str) -> None:
+        """See `Runtime.remove`."""
+
+        def remove() -> None:
+            if record := self._records.get(unit_id):
+                if record.pid and processes.identity(record.pid) == record.identity:
+                    processes.send(record.pid, SIGKILL)
+                self._records.remove(record)
+
+        await self._call(remove)
+
+    async def _call(self, function: Callable[[], T]) -> T:
+        """Run in the thread; a cancelled call ends when the thread is done with it."""
+
+        def work() -> T:
+            try:
+                return function()
+            except OSError as error:
+                raise EngineUnavailable(f"the state dir cannot be used: {error}") from error
+
+        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            await asyncio.wait([future])
+            if not future.cancelled():
+                future.exception()
+            raise
+
+    def _watch(self, pid: int) -> None:
+        if pid in self._watched:
+            return
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._changed()
+            return
+        self._watched[pid] = descriptor
+        asyncio.get_running_loop().add_reader(descriptor, self._ended, pid)
+
+    def _unwatch(self, pid: int) -> None:
+        descriptor = self._watched.pop(pid)
+        asyncio.get_running_loop().remove_reader(descriptor)
+        os.close(descriptor)
+
+    def _ended(self, pid: int) -> None:
+        self._unwatch(pid)
+        self._changed()
+
+    # In the thread
+
+    def _start(self, unit_id: str, plan: Blueprint) -> None:
+        record = self._records.get(unit_id)
+        if record is None or (record.pid and processes.identity(record.pid) == record.identity):
+            return
+        # Without a pid first: were we killed right after the spawn, the process is found by its mark.
+        record = replace(record, pid=None, identity="")
+        self._records.put(record)
+        argv = (*plan.container.command, *plan.container.args)
+        pid = processes.spawn(unit_id, argv, plan.environment, self._records.folder(unit_id))
+        self._adopt(record, pid)
+
+    def _adopt(self, record: Record, pid: int) -> Record:
+        record = replace(record, pid=pid, identity=processes.identity(pid) or "ended", started_at=time.time())
+        self._records.put(record)
+        return record
+
+    def _list(self) -> list[tuple[int | None, Unit]]:
+        records = list(self._records.all())
+        self._ends = {record.id: self._ends[record.id] for record in records if record.id in self._ends}
+        return [self._unit(record) for record in records]
+
+    def _unit(self, record: Record) -> tuple[int | None, Unit]:
+        if record.pid is None and (pid := processes.leader(record.id)):
+            record = self._adopt(record, pid)
+        state, ended_at, detail = UnitState.CREATED, None, ""
+        if record.pid is not None:
+            state = UnitState.RUNNING
+            if processes.identity(record.pid) != record.identity:
+                state = UnitState.ENDED
+                if self._ends.get(record.id, ("",))[0] != record.identity:
+                    how = processes.clear_away(record.pid, record.id)
+                    self._ends[record.id] = (record.identity, time.time(), how)
+                _, ended_at, detail = self._ends[record.id]
+        self._records.bound_log(record)
+        return record.pid, Unit(
+            id=record.id,
+            name=record.name,
+            workload=record.workload,
+            revision=record.revision,
+            state=state,
+            created_at=record.created_at,
+            grace_s=record.grace_s,
+            stopping=record.stopping,
+            started_at=record.started_at,
+            ended_at=ended_at,
+            detail=detail,
+        )
