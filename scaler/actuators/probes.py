@@ -12,6 +12,8 @@ import aiohttp
 from scaler.model import HttpGet, Probe, ProbeKind
 
 LOCALHOST = "127.0.0.1"
+# HTTP statuses that pass a probe, as in Kubernetes.
+_PASSING = range(200, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,4 +123,4 @@ class Prober:
             self._session = aiohttp.ClientSession(connector=connector, headers={"User-Agent": "scaler-probe"})
         url = f"{check.scheme.lower()}://{check.host or host}:{check.port}/{check.path.removeprefix('/')}"
         async with self._session.get(url, headers=list(check.headers), allow_redirects=False) as response:
-            return "" if 200 <= response.status <= 399 else f"HTTP status {response.status}"
+            return "" if response.status in _PASSING else f"HTTP status {response.status}"

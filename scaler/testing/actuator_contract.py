@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -239,11 +238,11 @@ class ActuatorContract(ABC):
         target = workload(self.app())
         async with self.opened() as actuator:  # what libraries keep for good is not counted
             await self.reach(actuator, target, 1)
-        before = (asyncio.all_tasks(), set(threading.enumerate()), len(os.listdir("/proc/self/fd")))
+        before = (asyncio.all_tasks(), set(threading.enumerate()), _open_files())
         async with self.opened() as actuator:
             await self.reach(actuator, target, 2)
             await actuator.apply(target, 1)
-        assert (asyncio.all_tasks(), set(threading.enumerate()), len(os.listdir("/proc/self/fd"))) == before
+        assert (asyncio.all_tasks(), set(threading.enumerate()), _open_files()) == before
         async with self.opened() as actuator:
             await actuator.remove("worker")
 
@@ -255,7 +254,7 @@ class ActuatorContract(ABC):
         async with self.opened() as actuator:
             first, second = await self.reach(actuator, target, 2)
             await self._drain(actuator)
-            async with aclosing(actuator.changes()) as changes:
+            async with _changes(actuator) as changes:
                 await self.remove_by_hand(first)
                 assert await asyncio.wait_for(anext(changes), PATIENCE_S) == "worker"
             await eventually(lambda: actuator.observe(target), lambda seen: [each.id for each in seen] == [second.id])
@@ -330,7 +329,7 @@ class ActuatorContract(ABC):
                 )
                 assert "readiness" in replica.detail
                 await self._drain(actuator)
-                async with aclosing(actuator.changes()) as changes:
+                async with _changes(actuator) as changes:
                     listener.listen()
                     assert await asyncio.wait_for(anext(changes), PATIENCE_S) == "worker"
                 await self.settled(actuator, target, 1)
@@ -411,7 +410,7 @@ class ActuatorContract(ABC):
 
     async def _drain(self, actuator: Actuator) -> None:
         """Take the changes that earlier steps caused, until none comes for a while."""
-        async with aclosing(actuator.changes()) as changes:
+        async with _changes(actuator) as changes:
             try:
                 while True:
                     await asyncio.wait_for(anext(changes), 1.0)
@@ -470,6 +469,14 @@ def sigterm_ignored(pid: int) -> bool:
     status = Path(f"/proc/{pid}/status").read_text()
     ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
     return bool(int(ignored, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+def _changes(actuator: Actuator) -> aclosing[AsyncGenerator[str, None]]:
+    return aclosing(cast("AsyncGenerator[str, None]", actuator.changes()))
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def _cut_off(call: Awaitable[object], delay_s: float) -> None:

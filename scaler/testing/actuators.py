@@ -17,7 +17,9 @@ from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 
 @dataclass(slots=True)
-class _Existing:
+class FakeReplica:
+    """A replica in memory."""
+
     owner: str
     unit: Unit
     stubborn: bool
@@ -41,9 +43,9 @@ class FakeEngine:
         self.failing_permanently = True
         self.starts = 0
         self._down = False
-        self._existing: dict[str, _Existing] = {}
-        self._ids = itertools.count(1)
-        self._watchers: list[Callable[[], None]] = []
+        self.replicas: dict[str, FakeReplica] = {}
+        self.ids = itertools.count(1)
+        self.watchers: list[Callable[[], None]] = []
 
     @property
     def down(self) -> bool:
@@ -53,39 +55,43 @@ class FakeEngine:
     @down.setter
     def down(self, value: bool) -> None:
         self._down = value
-        self._notify()
+        self.notify()
 
     def running(self, owner: str | None = None) -> list[str]:
         """Return the names of replicas that run, oldest first."""
-        return [name for name in self.existing(owner) if self._by_name(name).unit.state is UnitState.RUNNING]
+        return [name for name in self.existing(owner) if self.by_name(name).unit.state is UnitState.RUNNING]
 
     def existing(self, owner: str | None = None) -> list[str]:
         """Return the names of all replicas, ended ones included, oldest first."""
-        return [each.unit.name for each in self._existing.values() if owner in {None, each.owner}]
+        return [each.unit.name for each in self.replicas.values() if owner in {None, each.owner}]
 
     def crash(self, name: str, detail: str = "exit code 1") -> None:
         """End a replica from outside."""
-        self._end(self._by_name(name), detail)
+        self.end(self.by_name(name), detail)
 
     def remove_by_hand(self, name: str) -> None:
         """Make a replica vanish."""
-        del self._existing[self._by_name(name).unit.id]
-        self._notify()
+        del self.replicas[self.by_name(name).unit.id]
+        self.notify()
 
-    def _by_name(self, name: str) -> _Existing:
-        return next(each for each in self._existing.values() if each.unit.name == name)
+    def by_name(self, name: str) -> FakeReplica:
+        """Return a replica that exists."""
+        return next(each for each in self.replicas.values() if each.unit.name == name)
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
+        """Tell the actuators that something changed."""
         if not self._down:
-            for watcher in self._watchers:
+            for watcher in self.watchers:
                 watcher()
 
-    def _update(self, each: _Existing, **changes: Any) -> None:
+    def update(self, each: FakeReplica, **changes: Any) -> None:
+        """Change what is known of a replica."""
         each.unit = replace(each.unit, **changes)
-        self._notify()
+        self.notify()
 
-    def _end(self, each: _Existing, detail: str) -> None:
-        self._update(each, state=UnitState.ENDED, ended_at=time.time(), detail=detail)
+    def end(self, each: FakeReplica, detail: str) -> None:
+        """End a replica."""
+        self.update(each, state=UnitState.ENDED, ended_at=time.time(), detail=detail)
 
 
 class FakeRuntime(Runtime):
@@ -99,27 +105,28 @@ class FakeRuntime(Runtime):
     async def open(self, changed: Callable[[], None]) -> None:
         """See `Runtime.open`."""
         self._changed = changed
-        self._engine._watchers.append(changed)
+        self._engine.watchers.append(changed)
 
     async def close(self) -> None:
         """See `Runtime.close`."""
         if self._changed is not None:
-            self._engine._watchers.remove(self._changed)
+            self._engine.watchers.remove(self._changed)
             self._changed = None
 
     async def units(self) -> Sequence[Unit]:
         """See `Runtime.units`."""
         await self._answer()
-        return [each.unit for each in self._engine._existing.values() if each.owner == self._owner]
+        return [each.unit for each in self._engine.replicas.values() if each.owner == self._owner]
 
     async def prepare(self, app: App) -> None:
         """See `Runtime.prepare`."""
+        del app
         await self._answer()
 
     async def create(self, plan: Blueprint) -> str:
         """See `Runtime.create`."""
         await self._answer()
-        unit_id = f"fake-{next(self._engine._ids)}"
+        unit_id = f"fake-{next(self._engine.ids)}"
         unit = Unit(
             id=unit_id,
             name=plan.name,
@@ -129,7 +136,7 @@ class FakeRuntime(Runtime):
             created_at=time.time(),
             grace_s=plan.app.termination_grace_period_s,
         )
-        self._engine._existing[unit_id] = _Existing(self._owner, unit, stubborn="stubborn" in plan.container.command)
+        self._engine.replicas[unit_id] = FakeReplica(self._owner, unit, stubborn="stubborn" in plan.container.command)
         return unit_id
 
     async def start(self, unit_id: str, plan: Blueprint) -> None:
@@ -141,31 +148,31 @@ class FakeRuntime(Runtime):
             engine.failing_starts -= 1
             error = ReplicaRejected if engine.failing_permanently else EngineUnavailable
             raise error(f"{plan.name}: told to fail")
-        each = engine._existing.get(unit_id)
+        each = engine.replicas.get(unit_id)
         if each is not None and each.unit.state is not UnitState.RUNNING:
             engine.starts += 1
-            engine._update(each, state=UnitState.RUNNING, started_at=time.time(), ended_at=None, detail="")
+            engine.update(each, state=UnitState.RUNNING, started_at=time.time(), ended_at=None, detail="")
             if "crash" in plan.container.command:
-                engine._end(each, "exit code 1")
+                engine.end(each, "exit code 1")
 
     async def mark_stopping(self, unit_id: str) -> None:
         """See `Runtime.mark_stopping`."""
         await self._answer()
-        if each := self._engine._existing.get(unit_id):
-            self._engine._update(each, stopping=True)
+        if each := self._engine.replicas.get(unit_id):
+            self._engine.update(each, stopping=True)
 
     async def signal(self, unit_id: str, signal: Signals) -> None:
         """See `Runtime.signal`."""
         await self._answer()
-        each = self._engine._existing.get(unit_id)
+        each = self._engine.replicas.get(unit_id)
         if each and each.unit.state is UnitState.RUNNING and (signal is SIGKILL or not each.stubborn):
-            self._engine._end(each, f"ended by {signal.name}")
+            self._engine.end(each, f"ended by {signal.name}")
 
     async def remove(self, unit_id: str) -> None:
         """See `Runtime.remove`."""
         await self._answer()
-        self._engine._existing.pop(unit_id, None)
-        self._engine._notify()
+        self._engine.replicas.pop(unit_id, None)
+        self._engine.notify()
 
     async def _answer(self) -> None:
         await asyncio.sleep(0)

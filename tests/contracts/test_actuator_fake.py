@@ -38,7 +38,7 @@ class TestFakeActuator(BreakableActuatorContract):
         self.engine.crash(replica.name)
 
     async def ignores_sigterm(self, replica: Replica) -> bool:
-        return True
+        return self.engine.by_name(replica.name).stubborn
 
     async def remove_by_hand(self, replica: Replica) -> None:
         self.engine.remove_by_hand(replica.name)

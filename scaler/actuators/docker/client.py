@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -29,7 +29,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except APIError as error:
-        status, text = error.status_code, str(error.explanation or error.response.reason)
+        status, text = error.status_code, str(error.explanation or "no explanation")
         if (status is not None and status < requests.codes.server_error) or "OCI runtime" in text:
             raise ReplicaRejected(text) from error
         raise EngineUnavailable(f"the Docker engine failed: {text}") from error
@@ -47,7 +47,7 @@ class EngineClient:
     """
 
     def __init__(self, base_url: str | None, *, threads: int, timeout_s: float) -> None:
-        self._settings: dict[str, Any] = kwargs_from_env() if base_url is None else {"base_url": base_url}
+        self._settings: Mapping[str, Any] = {**kwargs_from_env()} if base_url is None else {"base_url": base_url}
         self._threads = threads
         self._timeout_s = timeout_s
         self._api: APIClient | None = None

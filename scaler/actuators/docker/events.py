@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from docker.types import CancellableStream
 
@@ -33,7 +34,7 @@ class EventStream:
         self._retry_s = retry_s
         self._stopped = threading.Event()
         self._lock = threading.Lock()
-        self._stream: CancellableStream | None = None
+        self._stream: CancellableStream[Any] | None = None
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="docker-events", daemon=True)
         self._thread.start()
@@ -56,7 +57,7 @@ class EventStream:
             self._stopped.wait(self._retry_s)
 
     def _follow(self) -> None:
-        stream = self._client.api().events(decode=True, filters={"type": "container", "label": self._label})
+        stream: Any = self._client.api().events(decode=True, filters={"type": "container", "label": self._label})
         try:
             with self._lock:
                 if self._stopped.is_set():

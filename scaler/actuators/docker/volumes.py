@@ -41,10 +41,10 @@ def check(app: App) -> None:
                         f"container {container.name}: mounting the same part of volume {volume!r} at two paths"
                         " is not supported yet"
                     )
-        for volume in app.volumes:
-            for path in volume.files:
-                if ".." in _parts(path) or not _parts(path):
-                    raise ReplicaRejected(f"volume {volume.name!r}: {path!r} is not a path in it")
+    for each in app.volumes:
+        for path in each.files:
+            if ".." in _parts(path) or not _parts(path):
+                raise ReplicaRejected(f"volume {each.name!r}: {path!r} is not a path in it")
 
 
 def archive(plan: Blueprint) -> bytes | None:

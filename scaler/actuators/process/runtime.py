@@ -49,24 +49,24 @@ class ProcessRuntime(Runtime):
 
     async def units(self) -> Sequence[Unit]:
         """See `Runtime.units`."""
-        units = await self._call(self._list)
-        for pid in self._watched.keys() - {pid for pid, _ in units}:
-            self._unwatch(pid)
-        for pid, unit in units:
-            if pid is not None and unit.state is UnitState.RUNNING:
-                self._watch(pid)
-        return [unit for _, unit in units]
+        listed = await self._call(self._list)
+        running = {pid for pid, unit in listed if pid is not None and unit.state is UnitState.RUNNING}
+        for gone in self._watched.keys() - running:
+            self._unwatch(gone)
+        for pid in running:
+            self._watch(pid)
+        return [unit for _, unit in listed]
 
     async def prepare(self, app: App) -> None:
         """See `Runtime.prepare`."""
         for container in app.containers:
             if not container.command:
                 raise ReplicaRejected(
-                    f"container {container.name}: a local process has no image to take its command from: write `command`"
+                    f"container {container.name}: a local process has no image that brings a command: write `command`"
                 )
             if container.volume_mounts:
                 raise ReplicaRejected(
-                    f"container {container.name}: volumes cannot be mounted for local processes; use the docker actuator"
+                    f"container {container.name}: local processes cannot mount volumes; use the docker actuator"
                 )
 
     async def create(self, plan: Blueprint) -> str:

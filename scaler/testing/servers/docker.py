@@ -1,4 +1,4 @@
-"""A container engine for tests, demos and benchmarks: the one that answers, or a private `dockerd` as a child process."""
+"""A container engine for tests, demos and benchmarks: the one that answers, or a private child process."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class DockerServer:
     def busybox_image(self, name: str, script: str) -> None:
         """Make an image `name` whose default command is `script`, run by busybox's sh; no registry takes part."""
         with self.client() as client:
-            client.import_image(  # type: ignore[no-untyped-call]
+            client.import_image(
                 src=_busybox_tar(script),
                 repository=name.partition(":")[0],
                 tag=name.partition(":")[2] or "latest",
@@ -141,7 +141,7 @@ class DockerServer:
 
 def _answers(url: str) -> bool:
     path = url.removeprefix("unix://")
-    if path != url and not os.path.exists(path):
+    if path != url and not Path(path).exists():
         return False
     try:
         with docker.APIClient(base_url=url, version="auto", timeout=2) as client:
