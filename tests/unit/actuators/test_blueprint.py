@@ -1,0 +1,41 @@
+"""What a replica is told by its environment."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from scaler.actuators.runtime import blueprint
+from scaler.model import App, Container, EnvVar
+from scaler.ports.errors import ReplicaRejected
+
+
+def app(*variables: tuple[str, str]) -> App:
+    env = tuple(EnvVar(name, SecretStr(value)) for name, value in variables)
+    return App((Container("worker", "image", env=env),), revision_suffix="v1")
+
+
+def test_the_variables_of_azure_container_apps_are_injected() -> None:
+    assert blueprint("api--v1-x", "api", app(), dns_suffix="example.internal").environment == {
+        "CONTAINER_APP_NAME": "api",
+        "CONTAINER_APP_REVISION": "api--v1",
+        "CONTAINER_APP_HOSTNAME": "api--v1.example.internal",
+        "CONTAINER_APP_ENV_DNS_SUFFIX": "example.internal",
+        "CONTAINER_APP_REPLICA_NAME": "api--v1-x",
+    }
+
+
+def test_the_manifest_wins_and_of_equal_names_the_last() -> None:
+    variables = (("A", "1"), ("A", "2"), ("CONTAINER_APP_NAME", "mine"))
+    environment = blueprint("r", "api", app(*variables), dns_suffix="d").environment
+    assert (environment["A"], environment["CONTAINER_APP_NAME"]) == ("2", "mine")
+
+
+def test_no_secret_is_in_its_repr() -> None:
+    assert "hunter2" not in repr(blueprint("r", "api", app(("PASSWORD", "hunter2")), dns_suffix="d"))
+
+
+def test_several_containers_are_rejected() -> None:
+    container = Container("a", "image")
+    with pytest.raises(ReplicaRejected, match="not supported yet"):
+        blueprint("r", "api", App((container, container)), dns_suffix="d")
