@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 # In every replica's environment, inherited by what it starts; holds the replica's id.
 MARK = "SCALER_REPLICA"
+# Far longer than an exec takes.
+_EXEC_S = 2.0
 # What replicas inherit of the service's own environment, which may hold secrets of others.
 INHERITED = frozenset({"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "SHELL", "TMPDIR", "TZ", "USER"})
 
@@ -28,6 +32,8 @@ def spawn(replica_id: str, argv: Sequence[str], environment: Mapping[str, str], 
     """
     inherited = {name: value for name, value in os.environ.items() if name in INHERITED or name.startswith("LC_")}
     with (folder / "output.log").open("ab") as log:
+        # The child holds this lock from the fork on, before anything else shows whose it is; see `leader`.
+        fcntl.flock(log, fcntl.LOCK_EX)
         try:
             process = subprocess.Popen(  # noqa: S603 - the manifest's command is what we are to run; no shell
                 list(argv),
@@ -72,9 +78,30 @@ def marked(replica_id: str) -> list[int]:
     return [pid for _, pid in sorted(found)]
 
 
-def leader(replica_id: str) -> int | None:
-    """Return the replica's own process, found by its mark."""
-    return next((pid for pid in marked(replica_id) if _group(pid) == pid), None)
+def leader(replica_id: str, folder: Path) -> int | None:
+    """Return the replica's own process, found by its mark.
+
+    Had the service been killed between the fork and the exec, the mark would not be there yet: it is waited for
+    while something holds the log's lock, which takes the time of an exec.
+    """
+    deadline = time.monotonic() + _EXEC_S
+    while True:
+        held = _locked(folder / "output.log")
+        found = next((pid for pid in marked(replica_id) if _group(pid) == pid), None)
+        if found or not held or time.monotonic() > deadline:
+            return found
+        time.sleep(0.005)
+
+
+def _locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as log:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _group(pid: int) -> int | None:

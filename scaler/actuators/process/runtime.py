@@ -179,7 +179,7 @@ class ProcessRuntime(Runtime):
         return [self._unit(record) for record in records]
 
     def _unit(self, record: Record) -> tuple[int | None, Unit]:
-        if record.pid is None and (pid := processes.leader(record.id)):
+        if record.pid is None and (pid := processes.leader(record.id, self._records.folder(record.id))):
             record = self._adopt(record, pid)
         state, ended_at, detail = UnitState.CREATED, None, ""
         if record.pid is not None:
