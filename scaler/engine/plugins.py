@@ -136,7 +136,7 @@ def _breaches(type_: str, found: Any) -> Iterator[str]:
         yield f"has a Config that does not implement {', '.join(sorted(config.__abstractmethods__))}"
     if config.model_config.get("extra") != "forbid" or not config.model_config.get("hide_input_in_errors"):
         yield "has a Config that accepts unknown parameters, or shows what was given in errors"
-    if not inspect.getdoc(found):
+    if not (found.__doc__ or "").strip():
         yield "has no docstring, whose first line is its summary"
     config.model_json_schema()
 
