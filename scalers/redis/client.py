@@ -95,13 +95,12 @@ class RedisClient:
             SourceError: The server is lost.
         """
         try:
-            setting = (await self.submit("CONFIG", "GET", "notify-keyspace-events"))[1].decode()
+            setting = await self.submit("CONFIG", "GET", "notify-keyspace-events")
         except SourceRejected:
             # Asking may be forbidden, subscribing allowed.
-            pass
-        else:
-            if not notifies(setting, kinds):
-                return
+            setting = []
+        if setting and not notifies(setting[1].decode(), kinds):
+            return
         async with aclosing(self._events.watch(key)) as events:
             async for event in events:
                 yield event

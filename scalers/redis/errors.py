@@ -42,7 +42,7 @@ class NoSuchKey(SourceRejected):
 def translate(error: Exception, *, source: object) -> SourceError:
     """Return what `error` means to the engine, with a text that names the source and holds no secret."""
     meaning = meaning_of(type(error))
-    text = str(error)
+    text = str(error) or type(error).__name__
     if meaning is SourceRejected and text.partition(" ")[0] in _TRANSIENT_CODES:
         meaning = SourceUnavailable
     elif text.startswith("WRONGTYPE"):

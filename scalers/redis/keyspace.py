@@ -140,6 +140,8 @@ class KeyspaceEvents:
         try:
             kind, channel, event = await connection.read_response()
         except ResponseError as refusal:
+            if not self._unanswered:
+                raise
             denied = isinstance(refusal, NoPermissionError)
             error = None if denied else translate(refusal, source=self._server)
             for watcher in self._watchers.pop(self._unanswered.popleft(), set()):

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 from scaler.engine.connections import SharedConnections
 from scaler.model import Reading
 from scaler.ports.errors import SourceError, SourceRejected
-from scaler.testing.scaler_contract import DEADLINE_S, read
+from scaler.testing.driving import DEADLINE_S, read
 from scaler.testing.servers.redis import RedisServer, TlsFiles
 from scalers.redis.lists import RedisListScaler
 

@@ -12,8 +12,8 @@ import pytest
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceRejected, SourceUnavailable
+from scaler.testing.driving import read, read_after_outage
 from scaler.testing.leaks import no_leaks
-from scaler.testing.scaler_contract import read, read_after_outage
 from scaler.testing.servers.redis import RedisServer
 from scalers.redis.lists import RedisListScaler
 
@@ -100,3 +100,20 @@ async def test_closing_while_the_server_never_answers_takes_no_longer_than_its_t
                         await scaler.read()
     finally:
         server.thaw()
+
+
+@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x16\x03\x01", b"*-7\r\n"])
+async def test_a_server_that_is_no_redis_is_unavailable_and_breaks_nothing(greeting: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as impostor:
+        address = f"127.0.0.1:{impostor.sockets[0].getsockname()[1]}"
+        config = RedisListScaler.Config.model_validate({"address": address, "listName": "jobs", "databaseIndex": "1"})
+        async with SharedConnections() as connections, RedisListScaler.open(config, connections) as scaler:
+            for _ in range(5):
+                with pytest.raises(SourceUnavailable):
+                    await read(scaler)
+                await asyncio.sleep(0.05)

