@@ -32,7 +32,7 @@ def expectation(error: ErrorDetails) -> str:
     return (
         error["msg"]
         .removeprefix("Value error, ")
-        .removeprefix("Assertion failed, ")
+        .removeprefix("expected ")
         .removeprefix("Input should be ")
         .split(", unable to ")[0]
         .split(", got ")[0]

@@ -53,7 +53,8 @@ class TriggerSource:
         type: The scaler's type.
         name: Unique within the workload.
         metadata: As written.
-        auth: By parameter name; None for a value that is missing and has been reported.
+        auth: By parameter name; None for a value that is missing and has been reported. None when the whole is missing,
+            which has been reported too.
         metric_type: How values are used.
     """
 
@@ -62,5 +63,5 @@ class TriggerSource:
     type: str
     name: str
     metadata: Mapping[str, str]
-    auth: Mapping[str, AuthParameter | None]
+    auth: Mapping[str, AuthParameter | None] | None
     metric_type: MetricType = MetricType.AVERAGE_VALUE

@@ -106,13 +106,15 @@ class _Loading:
     def workloads(self) -> tuple[Workload, ...]:
         """Put together what the documents declare."""
         scaled_by: dict[tuple[str, str, str], DeclaredScaling] = {}
-        for scaling in self._declared:
-            if isinstance(scaling, DeclaredScaling) and scaling.target.name:
-                self._claim(scaled_by, scaling)
+        surplus = [
+            scaling
+            for scaling in self._declared
+            if isinstance(scaling, DeclaredScaling) and not self._claim(scaled_by, scaling)
+        ]
         found: dict[str, Workload] = {}
         for declared in self._declared:
             workload = self._workload(declared, scaled_by)
-            if workload is None or not workload.name:
+            if workload is None or not workload.name or declared in surplus:
                 continue
             if workload.name in found:
                 first = found[workload.name].location
@@ -137,14 +139,16 @@ class _Loading:
         self._declared.append(app)
         self._apps.setdefault(app.name, app)
 
-    def _claim(self, scaled_by: dict[tuple[str, str, str], DeclaredScaling], scaling: DeclaredScaling) -> None:
+    def _claim(self, scaled_by: dict[tuple[str, str, str], DeclaredScaling], scaling: DeclaredScaling) -> bool:
+        if not scaling.target.name:
+            return True
         namespace = "" if scaling.kind == APP_KIND else scaling.namespace
-        key = (scaling.kind, namespace, scaling.target.name or "")
-        other = scaled_by.setdefault(key, scaling)
-        if other is not scaling:
-            expected = "one ScaledObject for each target"
-            hint = f"the other one is at {other.report.document.location}"
-            scaling.report.error(("spec", "scaleTargetRef", "name"), expected, hint=hint)
+        other = scaled_by.setdefault((scaling.kind, namespace, scaling.target.name), scaling)
+        if other is scaling:
+            return True
+        hint = f"the other one is at {other.report.document.location}"
+        scaling.report.error(("spec", "scaleTargetRef", "name"), "one ScaledObject for each target", hint=hint)
+        return False
 
     def _workload(
         self, declared: DeclaredApp | DeclaredScaling, scaled_by: dict[tuple[str, str, str], DeclaredScaling]

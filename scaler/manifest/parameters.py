@@ -22,11 +22,13 @@ class Parameter:
         name: As manifests write it.
         sources: Some of M (metadata), E (`<name>FromEnv`) and A (authentication parameter).
         secret: The value must never be shown.
+        unsupported: KEDA has it, this scaler does not yet (`scaler.ports.parameters.NotSupportedYet`).
     """
 
     name: str
     sources: str
     secret: bool
+    unsupported: bool
 
 
 def parameters(config: type[ScalerConfig]) -> Mapping[str, Parameter]:
@@ -34,14 +36,15 @@ def parameters(config: type[ScalerConfig]) -> Mapping[str, Parameter]:
     found = {}
     for field_name, info in config.model_fields.items():
         for name in _names(field_name, info):
-            found[name] = Parameter(name, _sources(info), _is_secret(info.annotation))
+            found[name] = Parameter(name, _sources(info), _is_secret(info.annotation), info.annotation is type(None))
     return found
 
 
 def metadata_keys(known: Mapping[str, Parameter]) -> list[str]:
     """Return what may stand in a trigger's metadata."""
-    plain = [parameter.name for parameter in known.values() if "M" in parameter.sources]
-    return plain + [f"{parameter.name}{FROM_ENV}" for parameter in known.values() if "E" in parameter.sources]
+    usable = [parameter for parameter in known.values() if not parameter.unsupported]
+    plain = [parameter.name for parameter in usable if "M" in parameter.sources]
+    return plain + [f"{parameter.name}{FROM_ENV}" for parameter in usable if "E" in parameter.sources]
 
 
 def _names(field_name: str, info: FieldInfo) -> list[str]:

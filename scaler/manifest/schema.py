@@ -81,6 +81,8 @@ def _metadata(type_: str, config: type[ScalerConfig]) -> dict[str, Any]:
     described = config.model_json_schema(by_alias=True).get("properties", {})
     properties: dict[str, Any] = {}
     for name, parameter in parameters(config).items():
+        if parameter.unsupported:
+            continue
         if "M" in parameter.sources:
             about = described.get(name, {})
             kept = {key: about[key] for key in ("description", "default", "enum") if about.get(key) is not None}

@@ -11,7 +11,7 @@ from scaler.manifest.checking import expectation
 from scaler.manifest.declared import Environment, TriggerSource
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
-from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed
+from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, nearest
 from scaler.model import Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
 from scaler.ports.scaler import Scaler, ScalerConfig
@@ -86,7 +86,10 @@ class _Building:
             text, path = self._source.metadata[key], (*metadata, key)
             parameter = self._known.get(key)
             base = self._known.get(key.removesuffix(FROM_ENV))
-            if parameter is not None and "M" in parameter.sources:
+            if (refused := parameter or base) is not None and refused.unsupported:
+                self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
+                self._spoil(refused.name)
+            elif parameter is not None and "M" in parameter.sources:
                 self._take(key, text, path)
             elif parameter is None and base is not None and "E" in base.sources:
                 self._take_variable(base.name, text, path)
@@ -95,9 +98,15 @@ class _Building:
                 self._spoil(misplaced.name)
             else:
                 keys = metadata_keys(self._known)
-                hint = closest(key, keys)
+                meant = nearest(key, keys)
+                hint = f"did you mean {meant}?" if meant else ""
                 self._report.error(path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True)
-        for name, auth in self._source.auth.items():
+                self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
+        if self._source.auth is None:
+            for parameter in self._known.values():
+                if "A" in parameter.sources:
+                    self._spoil(parameter.name)
+        for name, auth in (self._source.auth or {}).items():
             if auth is None:
                 self._spoil(name)
             elif name not in self._known:
@@ -157,21 +166,15 @@ class _Building:
 
     def _blame(self, kind: str, name: str, expected: str) -> None:
         metadata = (*self._source.path, "metadata")
-        if not name:
-            # The whole is wrong; when something in it could not be had, that is why.
-            if self._complete:
-                self._report.error(metadata, f"valid parameters of {self._source.type}", hint=expected)
-        elif kind == "missing":
-            if name not in self._origins:
-                expected = self._ways(name) if name in self._known else "a value"
-                self._report.error((*metadata, name), expected, found=NOTHING)
-        elif name in self._values:
-            path = self._origins[name]
-            in_metadata = path == (*metadata, name)
-            shown = in_metadata and not self._known[name].secret
-            self._report.error(
-                path, expected, found=None if shown else f"a value of {name} that is not shown", at_key=False
-            )
+        origin = self._origins.get(name)
+        if name in self._values and origin is not None:
+            shown = origin == (*metadata, name) and not self._known[name].secret
+            self._report.error(origin, expected, found=None if shown else f"a value of {name} that is not shown")
+        elif kind == "missing" and origin is None:
+            self._report.error((*metadata, name), self._ways(name) if name in self._known else "a value", found=NOTHING)
+        elif self._complete:
+            # The whole is wrong; were something in it not to be had, that would be why.
+            self._report.error(metadata, expected, found=f"parameters of {self._source.type} that do not fit")
 
     def _bug(self, bug: Exception) -> None:
         hint = f"the scaler itself failed with {type(bug).__name__}"

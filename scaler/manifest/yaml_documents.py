@@ -23,8 +23,8 @@ _CORE_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "map
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 _ONLY_DIRECTIVES = re.compile(r"(?:[ \t]*(?:#.*)?\n|%.*\n)*\Z")
-# What the parser quotes of the text may be a part of a secret; its own token names are in <...>.
-_QUOTED = re.compile(r"'(?!<)(?:[^']|'(?=\w)){2,}'")
+# What the parser quotes of the text may be a part of a secret; single characters and its own <token names> are not.
+_QUOTED = re.compile(r"""('(?:<[a-z ]+>|.|\\.{1,3})')|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""")
 _EXPECTED = re.compile(r"expected (.+?),? but (?:found|got) (.+)")
 
 
@@ -94,17 +94,21 @@ def _syntax_flaw(error: Exception, first_line: int, part: str) -> Flaw:
             return Flaw(line, column, f"more than {MAX_DEPTH} levels of nesting", "a manifest")
         if "'\\t'" in problem:
             return Flaw(line, column, "a tab", expected, "indent with spaces, never with tabs")
-        problem = _QUOTED.sub("", problem)
+        problem = _without_quotes(problem)
         if match := _EXPECTED.match(problem):
             expected, problem = match.groups()
-        problem = problem.removeprefix("found ").strip(" (,)")
+        problem = problem.removeprefix("found ").replace("('<", "'<").replace(">',)", ">'").strip()
         hint = str(error.context or "")
         if "alias" in problem:
             hint = "an alias needs its anchor in the same document; quote a text that begins with *"
         elif "mapping values" in problem:
             hint = "quote a text that contains ': '; or is the indentation wrong?"
-        return Flaw(line, column, problem, expected, _QUOTED.sub("", hint))
+        return Flaw(line, column, problem, expected, _without_quotes(hint))
     return Flaw(first_line + 1, 1, "a syntax error", expected)
+
+
+def _without_quotes(text: str) -> str:
+    return _QUOTED.sub(lambda match: match[1] or "", text).strip()
 
 
 class _Building:

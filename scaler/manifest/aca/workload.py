@@ -123,5 +123,5 @@ def _source(declared: DeclaredApp, index: int, custom: CustomRule | None, name: 
         type=kind,
         name=name or f"{kind}-{index}",
         metadata=custom.metadata or {},
-        auth=auth,
+        auth=None if report.is_broken((*path, "auth")) else auth,
     )

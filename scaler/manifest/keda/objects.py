@@ -64,21 +64,23 @@ class KubernetesObjects:
 
     def parameters(
         self, report: Report, path: Path, *, kind: str, namespace: str, name: str, environment: Environment
-    ) -> dict[str, AuthParameter | None]:
-        """Return what an `authenticationRef` at a path gives, by parameter."""
+    ) -> dict[str, AuthParameter | None] | None:
+        """Return what an `authenticationRef` at a path gives, by parameter; None when it cannot be known."""
         if kind not in {NAMESPACED, CLUSTER}:
             report.error((*path, "kind"), f"{NAMESPACED} or {CLUSTER}", hint=closest(kind, (NAMESPACED, CLUSTER)))
-            return {}
+            return None
         scope = "" if kind == CLUSTER else namespace
         if (kind, scope, name) not in self.authentications:
             names = [known[2] for known in self.authentications if known[:2] == (kind, scope)]
             where = "" if kind == CLUSTER else f" in namespace {namespace!r}"
             expected = f"the name of a {kind} of these manifests{where} ({listed(names)})"
             report.error((*path, "name"), expected, hint=closest(name, names))
-            return {}
+            return None
         namespaces = [CLUSTER_NAMESPACE, DEFAULT_NAMESPACE] if kind == CLUSTER else [namespace]
         collected = _Collection(self, *self.authentications[kind, scope, name], namespaces)
         values = collected.values(environment)
+        if values is None:
+            return None
         return {
             parameter: None if value is None else AuthParameter(value, (*path, "name"))
             for parameter, value in values.items()
@@ -113,7 +115,7 @@ class _Collection:
         self._spec = authentication.spec
         self._namespaces = namespaces
 
-    def values(self, environment: Environment) -> dict[str, str | None]:
+    def values(self, environment: Environment) -> dict[str, str | None] | None:
         values: dict[str, str | None] = {}
         if self._spec is None:
             return values
@@ -130,7 +132,8 @@ class _Collection:
                 if ref.parameter and ref.name and ref.key:
                     values[ref.parameter] = self._keyed(("spec", name, index), ref, objects)
         if self._spec.file_path:
-            values.update(self._file(self._spec.file_path))
+            content = self._file(self._spec.file_path)
+            return None if content is None else values | content
         return values
 
     def _variable(self, path: Path, name: str, environment: Environment) -> str | None:
@@ -155,18 +158,18 @@ class _Collection:
             )
         return places[0].get(key)
 
-    def _file(self, name: str) -> dict[str, str | None]:
+    def _file(self, name: str) -> dict[str, str | None] | None:
         path: Path = ("spec", "filePath")
         try:
             content = json.loads(self._objects.outside.read(name, self._report.document.file))
         except ValueMissing as missing:
             self._report.error(path, missing.expected, found=missing.found, hint=missing.hint)
-            return {}
+            return None
         except (ValueError, RecursionError):
             content = None
         if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
             self._report.error(path, "a file with a JSON object of texts", found="a file with something else")
-            return {}
+            return None
         return content
 
     def _error(self, path: Path, expected: str, hint: str) -> None:

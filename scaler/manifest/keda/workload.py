@@ -101,7 +101,7 @@ def _source(
     declared: DeclaredScaling, index: int, trigger: TriggerSpec, environment: Environment, objects: KubernetesObjects
 ) -> TriggerSource:
     path: Path = (*_SPEC, "triggers", index)
-    auth: dict[str, AuthParameter | None] = {}
+    auth: dict[str, AuthParameter | None] | None = {}
     reference = trigger.authentication_ref
     if reference is not None and reference.name:
         kind = reference.kind or NAMESPACED
