@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from scaler.manifest.checking import expectation
-from scaler.manifest.declared import Environment, TriggerSource
+from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, nearest
@@ -81,27 +81,9 @@ class _Building:
 
     def _collect(self) -> None:
         """Fill values in KEDA's order: the environment, then metadata, then authentication parameters win."""
-        metadata = (*self._source.path, "metadata")
-        for key in sorted(self._source.metadata, key=lambda key: not key.endswith(FROM_ENV)):
-            text, path = self._source.metadata[key], (*metadata, key)
-            parameter = self._known.get(key)
-            base = self._known.get(key.removesuffix(FROM_ENV))
-            if (refused := parameter or base) is not None and refused.unsupported:
-                self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
-                self._spoil(refused.name)
-            elif parameter is not None and "M" in parameter.sources:
-                self._take(key, text, path)
-            elif parameter is None and base is not None and "E" in base.sources:
-                self._take_variable(base.name, text, path)
-            elif (misplaced := parameter or base) is not None:
-                self._report.error(path, self._ways(misplaced.name), found="the key in metadata", at_key=True)
-                self._spoil(misplaced.name)
-            else:
-                keys = metadata_keys(self._known)
-                meant = nearest(key, keys)
-                hint = f"did you mean {meant}?" if meant else ""
-                self._report.error(path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True)
-                self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
+        metadata = self._source.metadata
+        for key in sorted(metadata, key=lambda key: not key.endswith(FROM_ENV)):
+            self._collect_metadata(key, metadata[key])
         if self._source.auth is None:
             for parameter in self._known.values():
                 if "A" in parameter.sources:
@@ -109,17 +91,44 @@ class _Building:
         for name, auth in (self._source.auth or {}).items():
             if auth is None:
                 self._spoil(name)
-            elif name not in self._known:
-                names = [parameter.name for parameter in self._known.values() if "A" in parameter.sources]
-                expected = f"one of {listed(names)}"
-                self._report.error(
-                    auth.path, expected, found=f"the parameter {describe(name)}", hint=closest(name, names)
-                )
-            elif "A" not in self._known[name].sources:
-                self._report.error(auth.path, self._ways(name), found=f"the authentication parameter {describe(name)}")
-                self._spoil(name)
             else:
-                self._take(name, auth.value, auth.path)
+                self._collect_auth(name, auth)
+
+    def _collect_metadata(self, key: str, text: str) -> None:
+        path = (*self._source.path, "metadata", key)
+        exact, base = self._known.get(key), self._known.get(key.removesuffix(FROM_ENV))
+        parameter = exact or base
+        if parameter is None:
+            keys = metadata_keys(self._known)
+            meant = nearest(key, keys)
+            hint = f"did you mean {meant}?" if meant else ""
+            self._report.error(path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True)
+            self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
+        elif parameter.unsupported:
+            self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
+            self._spoil(parameter.name)
+        elif exact is not None and "M" in exact.sources:
+            self._take(key, text, path)
+        elif exact is None and "E" in parameter.sources:
+            self._take_variable(parameter.name, text, path)
+        else:
+            self._report.error(path, self._ways(parameter.name), found="the key in metadata", at_key=True)
+            self._spoil(parameter.name)
+
+    def _collect_auth(self, name: str, auth: AuthParameter) -> None:
+        parameter = self._known.get(name)
+        found = f"the authentication parameter {describe(name)}"
+        if parameter is None:
+            names = [known.name for known in self._known.values() if "A" in known.sources]
+            self._report.error(auth.path, f"one of {listed(names)}", found=found, hint=closest(name, names))
+        elif parameter.unsupported:
+            self._report.error(auth.path, "the parameter to be absent", found=found, hint=NOT_YET)
+            self._spoil(name)
+        elif "A" not in parameter.sources:
+            self._report.error(auth.path, self._ways(name), found=found)
+            self._spoil(name)
+        else:
+            self._take(name, auth.value, auth.path)
 
     def _take(self, name: str, value: str, path: Path) -> None:
         if not value.strip():
