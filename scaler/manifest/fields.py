@@ -143,8 +143,9 @@ def matching(pattern: str, expected: str, *, max_length: int = 253) -> BeforeVal
 
 Text = Annotated[str, BeforeValidator(_text)]
 Loose = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
-Integer = Annotated[int, BeforeValidator(_integer)]
-Number = Annotated[float, BeforeValidator(_number)]
+# For numbers with a range: `Annotated[int, Field(ge=1), AS_INTEGER]`, in this order, or the schema loses the range.
+AS_INTEGER = BeforeValidator(_integer)
+AS_NUMBER = BeforeValidator(_number)
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Secret = Annotated[SecretStr, BeforeValidator(_secret)]
 Unused = Any | None

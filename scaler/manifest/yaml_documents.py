@@ -16,6 +16,7 @@ from ruamel.yaml.reader import ReaderError
 from scaler.manifest.located import Document, Mapping, Path, Scalar, Sequence
 
 MAX_DEPTH = 64
+MAX_DOCUMENTS = 10_000
 # Nodes that aliases and merge keys may add to one document: far more than a manifest needs, far less than a bomb.
 MAX_ALIASED_NODES = 50_000
 
@@ -46,7 +47,13 @@ def parse(file: str, text: str) -> Iterator[Document | Flaw]:
 
     A `---` at the start of a line always separates documents, so each part is parsed on its own.
     """
-    for first_line, part in _parts(text):
+    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+    if len(starts) > MAX_DOCUMENTS:
+        yield Flaw(
+            1, 1, f"{len(starts)} documents", f"at most {MAX_DOCUMENTS} in a file", "split it into several files"
+        )
+        return
+    for first_line, part in _parts(text, starts):
         yaml = YAML(typ="safe", pure=True)
         yaml.max_depth = MAX_DEPTH
         yaml.composer.warn_double_anchors = False
@@ -68,8 +75,7 @@ def parse(file: str, text: str) -> Iterator[Document | Flaw]:
                 yield Document(file, *building.at(node), data)
 
 
-def _parts(text: str) -> Iterator[tuple[int, str]]:
-    starts = [match.start() for match in _SEPARATOR.finditer(text)]
+def _parts(text: str, starts: list[int]) -> Iterator[tuple[int, str]]:
     if starts and _ONLY_DIRECTIVES.match(text[: starts[0]]):
         starts[0] = 0
     if not starts or starts[0] > 0:

@@ -13,9 +13,9 @@ from pydantic import Field
 from scaler.manifest.aca.scale_rules import Scale
 from scaler.manifest.aca.template import Container, Volume
 from scaler.manifest.fields import (
+    AS_INTEGER,
     DocumentModel,
     Ignored,
-    Integer,
     Needed,
     Refused,
     Secret,
@@ -92,7 +92,7 @@ class Template(DocumentModel):
         ]
         | None
     ) = None
-    termination_grace_period_seconds: Annotated[Integer, Field(ge=0, le=86_400)] | None = None
+    termination_grace_period_seconds: Annotated[int, Field(ge=0, le=86_400), AS_INTEGER] | None = None
     containers: Annotated[list[Container] | None, Needed("a list with one container")] = None
     init_containers: Annotated[Unused, Refused(harmless=lambda value: value == [])] = None
     scale: Scale | None = None

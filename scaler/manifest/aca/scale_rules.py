@@ -6,7 +6,16 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scaler.manifest.fields import DocumentModel, Integer, Loose, Needed, Number, Refused, Text, Unused
+from scaler.manifest.fields import (
+    AS_INTEGER,
+    AS_NUMBER,
+    DocumentModel,
+    Loose,
+    Needed,
+    Refused,
+    Text,
+    Unused,
+)
 from scaler.model.workload import MIN_POLLING_INTERVAL_S
 
 _NO_IDENTITY = Refused("managed identities are not supported yet", lambda value: value == "")
@@ -41,9 +50,9 @@ class ScaleRule(DocumentModel):
 class Scale(DocumentModel):
     """`scale`."""
 
-    min_replicas: Annotated[Integer, Field(ge=0, le=1000)] | None = None
-    max_replicas: Annotated[Integer, Field(ge=1, le=1000)] | None = None
-    cooldown_period: Annotated[Number, Field(ge=0, le=31_536_000)] | None = None
-    polling_interval: Annotated[Number, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400)] | None = None
+    min_replicas: Annotated[int, Field(ge=0, le=1000), AS_INTEGER] | None = None
+    max_replicas: Annotated[int, Field(ge=1, le=1000), AS_INTEGER] | None = None
+    cooldown_period: Annotated[float, Field(ge=0, le=31_536_000), AS_NUMBER] | None = None
+    polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
     rules: list[ScaleRule] | None = None
     allow_scaling_rule_override: Annotated[Unused, Refused("it is for functions, which are not supported yet")] = None

@@ -8,11 +8,11 @@ from typing import Annotated
 from pydantic import Field
 
 from scaler.manifest.fields import (
+    AS_INTEGER,
+    AS_NUMBER,
     DocumentModel,
     Ignored,
-    Integer,
     Needed,
-    Number,
     Refused,
     Secret,
     Text,
@@ -27,7 +27,7 @@ _NO_EXEC = "Azure Container Apps has HTTP and TCP probes only"
 _DNS_LABEL = matching(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", "at most 63 lower-case letters, digits and '-'", max_length=63)
 _ABSOLUTE = matching(r"/(?!.*(^|/)\.\.(/|$))[^:\0]*", "an absolute path without '..' and ':'", max_length=4096)
 _RELATIVE = matching(r"(?!/)(?!(.*/)?\.\.(/|$))[^\0]+", "a relative path without '..'", max_length=4096)
-Port = Annotated[Integer, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=65535), AS_INTEGER]
 
 
 class Scheme(StrEnum):
@@ -58,7 +58,7 @@ class EnvironmentVariable(DocumentModel):
 class ContainerResources(DocumentModel):
     """`resources`: limits."""
 
-    cpu: Annotated[Number, Field(gt=0, le=1024)] | None = None
+    cpu: Annotated[float, Field(gt=0, le=1024), AS_NUMBER] | None = None
     memory: Text | None = None
     ephemeral_storage: Annotated[Unused, Ignored("it is a read-only field of Azure")] = None
     gpu: Annotated[Unused, Refused()] = None
@@ -104,12 +104,12 @@ class ContainerProbe(DocumentModel):
     type: Annotated[Annotated[ProbeKind, one_of(ProbeKind)] | None, Needed("Liveness, Readiness or Startup")] = None
     http_get: HttpProbe | None = None
     tcp_socket: TcpProbe | None = None
-    initial_delay_seconds: Annotated[Integer, Field(ge=0, le=60)] | None = None
-    period_seconds: Annotated[Integer, Field(ge=1, le=240)] | None = None
-    timeout_seconds: Annotated[Integer, Field(ge=1, le=240)] | None = None
-    failure_threshold: Annotated[Integer, Field(ge=1, le=1000)] | None = None
-    success_threshold: Annotated[Integer, Field(ge=1, le=10)] | None = None
-    termination_grace_period_seconds: Annotated[Integer, Field(ge=0, le=3600)] | None = None
+    initial_delay_seconds: Annotated[int, Field(ge=0, le=60), AS_INTEGER] | None = None
+    period_seconds: Annotated[int, Field(ge=1, le=240), AS_INTEGER] | None = None
+    timeout_seconds: Annotated[int, Field(ge=1, le=240), AS_INTEGER] | None = None
+    failure_threshold: Annotated[int, Field(ge=1, le=1000), AS_INTEGER] | None = None
+    success_threshold: Annotated[int, Field(ge=1, le=10), AS_INTEGER] | None = None
+    termination_grace_period_seconds: Annotated[int, Field(ge=0, le=3600), AS_INTEGER] | None = None
     exec: Annotated[Unused, Refused(_NO_EXEC)] = None
     grpc: Annotated[Unused, Refused(_NO_EXEC)] = None
 

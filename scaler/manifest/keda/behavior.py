@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scaler.manifest.fields import DocumentModel, Integer, Needed, Text, one_of
+from scaler.manifest.fields import AS_INTEGER, DocumentModel, Needed, Text, one_of
 from scaler.manifest.located import Path
 from scaler.manifest.problems import Report
 from scaler.manifest.quantities import parse_quantity
@@ -17,20 +17,22 @@ from scaler.model.policy import DEFAULT_SCALE_DOWN_WINDOW_S
 _DOUBLE = RateLimit(PolicyType.PERCENT, 100, 15)
 _UP_DEFAULT = Direction(0.0, (RateLimit(PolicyType.PODS, 4, 15), _DOUBLE))
 _DOWN_DEFAULT = Direction(DEFAULT_SCALE_DOWN_WINDOW_S, (_DOUBLE,))
+Amount = Annotated[int, Field(ge=1, le=2_147_483_647), AS_INTEGER]
+Period = Annotated[int, Field(ge=1, le=1800), AS_INTEGER]
 
 
 class PolicySpec(DocumentModel):
     """`policies[]`."""
 
     type: Annotated[Annotated[PolicyType, one_of(PolicyType)] | None, Needed("Pods or Percent")] = None
-    value: Annotated[Annotated[Integer, Field(ge=1, le=2_147_483_647)] | None, Needed("a number above 0")] = None
-    period_seconds: Annotated[Annotated[Integer, Field(ge=1, le=1800)] | None, Needed("1 to 1800 seconds")] = None
+    value: Annotated[Amount | None, Needed("a number above 0")] = None
+    period_seconds: Annotated[Period | None, Needed("1 to 1800 seconds")] = None
 
 
 class DirectionSpec(DocumentModel):
     """`scaleUp` or `scaleDown`."""
 
-    stabilization_window_seconds: Annotated[Integer, Field(ge=0, le=3600)] | None = None
+    stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600), AS_INTEGER] | None = None
     select_policy: Annotated[SelectPolicy, one_of(SelectPolicy)] | None = None
     policies: list[PolicySpec] | None = None
     tolerance: Text | None = None

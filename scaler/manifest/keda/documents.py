@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from scaler.manifest.fields import (
+    AS_INTEGER,
+    AS_NUMBER,
     DocumentModel,
     Flag,
     Ignored,
-    Integer,
     Loose,
     Needed,
-    Number,
     Refused,
     Text,
     Unused,
@@ -28,8 +28,8 @@ from scaler.model.workload import MIN_POLLING_INTERVAL_S
 _SERVER_SIDE = Ignored("the Kubernetes API server writes it", quiet=True)
 _CLUSTER = Ignored("there is no HPA here")
 _NAME = matching(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", "lower-case letters, digits, '-' and '.'")
-Seconds = Annotated[Number, Field(ge=0, le=31_536_000)]
-Count = Annotated[Integer, Field(ge=0, le=2_147_483_647)]
+Seconds = Annotated[float, Field(ge=0, le=31_536_000), AS_NUMBER]
+Count = Annotated[int, Field(ge=0, le=2_147_483_647), AS_INTEGER]
 
 
 def _is_false(value: Any) -> bool:
@@ -130,12 +130,12 @@ class ScaledObjectSpec(DocumentModel):
     """`spec`."""
 
     scale_target_ref: Annotated[ScaleTargetRef | None, Needed("a target")] = None
-    polling_interval: Annotated[Number, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400)] | None = None
+    polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
     cooldown_period: Seconds | None = None
     initial_cooldown_period: Seconds | None = None
     idle_replica_count: Count | None = None
     min_replica_count: Count | None = None
-    max_replica_count: Annotated[Integer, Field(ge=1, le=2_147_483_647)] | None = None
+    max_replica_count: Annotated[int, Field(ge=1, le=2_147_483_647), AS_INTEGER] | None = None
     fallback: FallbackSpec | None = None
     advanced: Advanced | None = None
     triggers: Annotated[list[TriggerSpec] | None, Needed("a list of triggers")] = None

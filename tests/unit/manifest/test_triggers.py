@@ -68,7 +68,7 @@ def test_of_several_sources_that_of_keda_wins_and_blank_is_absent(
         (
             "{queueName: j, addressFromEnv: HOSTS}",
             "[]",
-            "found 'HOSTS', expected a variable of the first container's env",
+            "found 'HOSTS', expected a variable of the first",
         ),
         ("{queueName: j, address: a, key: k}", "[]", "key: found the key in metadata, expected key as a secret"),
         ("{queueNameFromEnv: HOST, address: a}", "[]", "found the key in metadata, expected queueName in metadata"),

@@ -115,8 +115,19 @@ def test_a_yaml_bomb_is_stopped(manifests: Loader) -> None:
 
 def test_a_file_of_ten_megabytes_is_refused_at_once(manifests: Loader) -> None:
     started = time.monotonic()
-    assert "found a larger file, expected at most 2 MiB" in manifests.lines("# x\n" * 2_600_000)[0]
+    assert "found a larger file, expected at most 1 MiB" in manifests.lines("# x\n" * 2_600_000)[0]
     assert time.monotonic() - started < 10
+
+
+def test_more_documents_than_anyone_writes_are_refused_at_once(manifests: Loader) -> None:
+    assert "found 20000 documents, expected at most 10000 in a file" in manifests.lines("---\na\n" * 20_000)[0]
+
+
+def test_five_hundred_apps_load_in_seconds(manifests: Loader) -> None:
+    started = time.monotonic()
+    text = "---\n".join(manifests.ruled(name=f"app-{number}") for number in range(500))
+    assert len(manifests.load(text).workloads) == 500
+    assert time.monotonic() - started < 30
 
 
 def test_a_byte_order_mark_and_windows_lines_do_not_matter(manifests: Loader) -> None:

@@ -1,0 +1,94 @@
+"""The JSON Schema accepts what is accepted, and marks what is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from scaler.manifest import json_schema
+
+if TYPE_CHECKING:
+    from conftest import Loader
+
+
+@pytest.fixture
+def validator(manifests: Loader) -> Draft202012Validator:
+    schema = json_schema(manifests.scalers)
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def parsed(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
+
+
+GOOD_KUBERNETES = [
+    "{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {a: YQ==}, stringData: {b: c}, type: Opaque}",
+    "{apiVersion: v1, kind: ConfigMap, metadata: {name: s, labels: {a: b}}, data: {a: b}}",
+    (
+        "{apiVersion: keda.sh/v1alpha1, kind: TriggerAuthentication, metadata: {name: a}, spec: {filePath: p, "
+        "secretTargetRef: [{parameter: p, name: n, key: k}], env: [{parameter: p, name: n}]}}"
+    ),
+    "{apiVersion: keda.sh/v1alpha1, kind: ClusterTriggerAuthentication, metadata: {name: a}, spec: {}}",
+]
+
+
+def test_good_documents_are_valid(manifests: Loader, validator: Draft202012Validator) -> None:
+    behavior = (
+        "{scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 15}], tolerance: '0.1', selectPolicy: Min}}"
+    )
+    texts = [
+        *GOOD_KUBERNETES,
+        manifests.ruled(
+            container="resources: {cpu: 0.5, memory: 1Gi}", configuration="{secrets: [{name: a, value: b}]}"
+        ),
+        manifests.ruled("{type: queue, metadata: {queueName: j, queueLength: 5, passwordFromEnv: P}}"),
+        manifests.app("{minReplicas: 1, maxReplicas: 3, pollingInterval: 0.1, cooldownPeriod: 5}"),
+        "location: x\ntags: {a: b}\n" + manifests.ruled(),
+        manifests.scaled_object(f"advanced: {{horizontalPodAutoscalerConfig: {{behavior: {behavior}}}}}"),
+        manifests.scaled_object("pollingInterval: 0.5", kind="Deployment", metadata="namespace: prod"),
+    ]
+    for text in texts:
+        assert [error.message for error in validator.iter_errors(parsed(text))] == []
+
+
+def test_bad_documents_are_not(manifests: Loader, validator: Draft202012Validator) -> None:
+    texts = [
+        "{}",
+        "[]",
+        "{name: a}",
+        "{apiVersion: v1, kind: Pod, metadata: {name: a}}",
+        "{apiVersion: v2, kind: Secret, metadata: {name: a}}",
+        "{apiVersion: v1, kind: Secret}",
+        manifests.app().replace("image", "imgae"),
+        manifests.app("{minReplicas: -1}"),
+        manifests.app("{maxReplicas: 1001}"),
+        manifests.app("{pollingInterval: 0.01}"),
+        manifests.app(configuration="{ingress: {external: true}}"),
+        manifests.ruled("{type: nope}"),
+        manifests.ruled("{type: queue, metadata: {queueNam: j}}"),
+        manifests.ruled("{type: queue, metadata: {key: secret-only}}"),
+        manifests.scaled_object("minReplicas: 1"),
+        manifests.scaled_object(triggers="[{metadata: {}}]"),
+        manifests.scaled_object("advanced: {scalingModifiers: {formula: a}}"),
+    ]
+    for text in texts:
+        assert not validator.is_valid(parsed(text)), text
+
+
+def test_each_scaler_completes_its_metadata_and_broken_ones_are_left_out(manifests: Loader) -> None:
+    definitions = json_schema(manifests.scalers)["$defs"]
+    metadata = definitions["metadata.queue"]["properties"]
+    assert metadata["queueLength"] == {"type": ["string", "number", "boolean"], "default": 5}
+    assert {"queueName", "address", "addressFromEnv", "passwordFromEnv", "usernameFromEnv"} <= set(metadata)
+    assert not {"key", "username", "queueNameFromEnv"} & set(metadata)
+    assert definitions["TriggerSpec"]["properties"]["type"]["enum"] == ["queue", "share"]
+
+
+def test_fields_that_are_not_used_say_so(manifests: Loader) -> None:
+    properties = json_schema(manifests.scalers)["$defs"]["ContainerApp"]["properties"]
+    assert "not used" in properties["location"]["description"]
+    assert "kind" not in properties
