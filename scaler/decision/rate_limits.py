@@ -63,7 +63,8 @@ def with_change(
         expired = _first_within(period_s, events, at)
         return events[expired:] if expired * 2 > len(events) else events
     total = events[-1].total if events else 0
-    return (*events[_first_within(period_s, events, at) :], ScaleEvent(at, change, total + change))
+    counted = events[_first_within(period_s, events, at) :]
+    return counted + (ScaleEvent(at, change, total + change),)  # noqa: RUF005 - one copy, where unpacking makes two
 
 
 def _up(limit: RateLimit, period_start: int) -> int:
