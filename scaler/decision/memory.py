@@ -48,7 +48,18 @@ def with_windows(state: DecisionState, current: int, now: float) -> DecisionStat
     if state.windows_since is not None:
         return state
     first = (Recommendation(now, current),) if current else ()
-    return replace(state, windows_since=now, highest=first, lowest=first, events=())
+    return replace(state, windows_since=now, highest=first, lowest=first)
+
+
+def resumed(policy: ScalingPolicy, state: DecisionState, now: float) -> DecisionState:
+    """Return the stored memory of a workload as a service that starts again is to use it.
+
+    After a short interruption the windows go on where they were. After one as long as the scale-down window nothing
+    is left in it, and a single low reading would scale down: then the windows begin anew, as the HPA's do.
+    """
+    if state.decided_at is None or now - state.decided_at < policy.scale_down.stabilization_window_s:
+        return state
+    return replace(state, windows_since=None)
 
 
 def without_windows(state: DecisionState, failures: Mapping[str, int], now: float) -> DecisionState:

@@ -14,6 +14,7 @@ import pytest
 from scaler.model import Direction, PolicyType, RateLimit, SelectPolicy
 
 DATA = Path(__file__).parent / "data"
+DIFFERENCES = Path(__file__).parents[2] / "docs" / "decision.md"
 ACCOUNT = "conformance"
 
 
@@ -43,6 +44,8 @@ class Account:
         rules = ", ".join(f"{rule} {count}" for rule, count in sorted(self._explained.items()))
         self._record(ACCOUNT, f"{name}: {total} recorded, {equal} equal" + (f"; {rules}" if rules else ""))
         assert dict(self._explained) == dict(expected)
+        undocumented = [rule for rule in expected if f"| `{rule}` |" not in DIFFERENCES.read_text()]
+        assert not undocumented
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from scaler.decision import resumed
 from scaler.model import Direction, PolicyType, RateLimit
 
 
@@ -50,5 +51,21 @@ def test_the_first_window_begins_anew_after_a_pause(timeline: Any) -> None:
     t.policy = replace(t.policy, pause=replace(t.policy.pause, paused=True))
     t.at(30, backlog=5).expect(6)
     t.policy = replace(t.policy, pause=replace(t.policy.pause, paused=False))
+    t.at(60, backlog=5).expect(6, next_after_s=300)
+    t.at(65, backlog=5).expect(1)
+
+
+def test_after_a_short_interruption_the_window_goes_on_where_it_was(timeline: Any) -> None:
+    t = timeline(replicas=6, min_replicas=1)
+    t.at(0, backlog=30).expect(6)
+    t.state = resumed(t.policy, t.state, t.state.created_at + 240)
+    t.at(4, backlog=5).expect(6, next_after_s=60)
+    t.at(5, backlog=5).expect(1)
+
+
+def test_after_a_long_interruption_nothing_scales_down_on_one_reading(timeline: Any) -> None:
+    t = timeline(replicas=6, min_replicas=1)
+    t.at(0, backlog=30).expect(6)
+    t.state = resumed(t.policy, t.state, t.state.created_at + 3600)
     t.at(60, backlog=5).expect(6, next_after_s=300)
     t.at(65, backlog=5).expect(1)
