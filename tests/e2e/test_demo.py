@@ -1,0 +1,69 @@
+"""The demo as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from scaler.testing.servers.docker import DockerServer
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
+
+
+def leftovers() -> list[str]:
+    return [
+        " ".join(process.info["cmdline"])
+        for process in psutil.process_iter(["cmdline"])
+        if process.info["cmdline"] and "scaler-demo-" in " ".join(process.info["cmdline"])
+    ]
+
+
+def run_demo(*options: str, **environment: str) -> str:
+    demo = subprocess.run(
+        [sys.executable, "-m", "scaler", "demo", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={**os.environ, **environment},
+    )
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    return demo.stdout
+
+
+def assert_told(output: str) -> None:
+    summary = output[output.index("messages sent") :]
+    assert re.match(r"messages sent: 400, processed: 400\npeak replicas: 10, now: 0\n", summary)
+    first = re.search(r"from message to first start: ([\d.]+) s", summary)
+    assert first, summary
+    assert float(first[1]) < 30
+
+
+def test_demo_with_processes_leaves_nothing() -> None:
+    assert_told(run_demo())
+    assert leftovers() == []
+
+
+def test_demo_with_containers_leaves_nothing() -> None:
+    with DockerServer(private=True) as engine:
+        assert_told(run_demo("--docker", DOCKER_HOST=engine.base_url))
+        with engine.client() as client:
+            assert client.containers(all=True) == []
+
+
+def test_demo_with_containers_needs_an_engine() -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "scaler", "demo", "--docker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "DOCKER_HOST": "unix:///nowhere.sock"},
+    )
+    assert demo.returncode == 1
+    assert "needs a Docker engine" in demo.stderr
