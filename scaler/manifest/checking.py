@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from scaler.manifest.fields import DocumentModel, Ignored, Needed, Refused
 from scaler.manifest.located import Path, Scalar
-from scaler.manifest.problems import Report, closest, describe, listed, nearest
+from scaler.manifest.problems import Report, closest, describe, listed, missing_space, nearest
 
 M = TypeVar("M", bound=DocumentModel)
 
@@ -51,7 +52,7 @@ def _prune(report: Report, annotation: Any, value: Any, path: Path) -> Any:
     fields = {info.alias or name: info for name, info in shape.model_fields.items()}
     usable = {}
     for key in value.keys() - fields.keys():
-        _unknown(report, (*path, key), fields)
+        _unknown(report, path, key, fields)
     for key, item in value.items():
         here = (*path, key)
         if key in fields and item is not None and _is_usable(report, here, item, fields[key].metadata):
@@ -63,16 +64,21 @@ def _prune(report: Report, annotation: Any, value: Any, path: Path) -> Any:
     return usable
 
 
-def _unknown(report: Report, path: Path, fields: Mapping[str, Any]) -> None:
+def _unknown(report: Report, path: Path, key: str, fields: Mapping[str, FieldInfo]) -> None:
     known = [
         name for name, info in fields.items() if not any(isinstance(mark, Ignored | Refused) for mark in info.metadata)
     ]
-    meant = nearest(str(path[-1]), fields)
-    hint = f"did you mean {meant}?" if meant else ""
-    report.error(path, f"one of {listed(known)}", found="an unknown field", hint=hint, at_key=True)
-    if meant and report.document.get((*path[:-1], meant)) is None:
+    meant = nearest(key, fields)
+    # Beside a secret, an odd key may be a secret that lost its own key.
+    beside_secret = any(_bare(info.annotation) is SecretStr for info in fields.values())
+    hide = bool(missing_space(key)) or (beside_secret and not (meant and key.isalpha()))
+    hint = missing_space(key) or (f"did you mean {meant}?" if meant else "")
+    report.error(
+        (*path, key), f"one of {listed(known)}", found="an unknown field", hint=hint, at_key=True, hide_key=hide
+    )
+    if meant and report.document.get((*path, meant)) is None:
         # It is not missing, it is misspelt.
-        report.broken.add((*path[:-1], meant))
+        report.broken.add((*path, meant))
 
 
 def _is_usable(report: Report, path: Path, value: Any, metadata: list[Any]) -> bool:

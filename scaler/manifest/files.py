@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,15 +38,16 @@ class ManifestFiles:
                         yield str(file), part
 
     def _expand(self, path: Path) -> Iterator[Path | Flaw]:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a parent may not be entered
             yield path
             return
         self.visited.append(path)
         try:
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES and not file.is_dir())
+            found = [file for file in path.iterdir() if file.suffix.lower() in _SUFFIXES]
         except OSError as error:
             yield Flaw(1, 1, error.strerror or "an error", "a folder that can be read")
             return
+        files = sorted(file for file in found if not os.path.isdir(file))  # noqa: PTH112 - as above
         if not files:
             yield Flaw(1, 1, "no manifest in the folder", "*.yaml or *.yml files")
         yield from files

@@ -61,7 +61,7 @@ def kind_of(report: Report) -> DocumentKind | None:
     else:
         hint = closest("properties", data) and "is `properties` misspelt?"
         expected = "properties (a Container App), or apiVersion and kind (KEDA)"
-        report.error((), expected, found=f"a mapping of {listed(list(data)[:10])}", hint=hint)
+        report.error((), expected, found=f"a mapping of {listed(data)}", hint=hint)
     return None
 
 

@@ -13,6 +13,7 @@ from scaler.ports.errors import Problem
 NOTHING = "nothing"
 NOT_YET = "not supported yet"
 _MAX_SHOWN = 60
+_MAX_LISTED = 40
 
 
 def dotted(path: Path) -> str:
@@ -26,6 +27,11 @@ def dotted(path: Path) -> str:
         else:
             text += f".{shorten(step)}"
     return text.removeprefix(".")
+
+
+def missing_space(key: str) -> str:
+    """Return a hint when a key swallowed its value, as in `{password:hunter2}`; such a key must not be shown."""
+    return "is a space missing after ':'?" if ":" in key else ""
 
 
 def shorten(text: str) -> str:
@@ -56,12 +62,18 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
 def closest(word: str, candidates: Iterable[str]) -> str:
     """Return a "did you mean" for a near miss, else nothing."""
     meant = nearest(word, candidates)
-    return f"did you mean {meant}?" if meant else ""
+    return f"did you mean {_named(meant)}?" if meant else ""
 
 
 def listed(words: Iterable[str]) -> str:
     """Return the words in order, or `none`."""
-    return ", ".join(sorted(words)) or "none"
+    names = sorted(words)
+    more = [f"and {len(names) - _MAX_LISTED} more"] if len(names) > _MAX_LISTED else []
+    return ", ".join([_named(name) for name in names[:_MAX_LISTED]] + more) or "none"
+
+
+def _named(name: str) -> str:
+    return shorten(name) if name.isprintable() else repr(shorten(name))
 
 
 @dataclass
@@ -90,14 +102,25 @@ class Report:
         found: str | None = None,
         hint: str = "",
         at_key: bool = False,
+        hide_key: bool = False,
         warning: bool = False,
     ) -> None:
-        """Add a problem; `found` defaults to the value there, so secret fields must say something themselves."""
+        """Add a problem.
+
+        Args:
+            path: Of the field.
+            expected: What would be accepted.
+            found: What stands there; defaults to the value, so secret fields must say something themselves.
+            hint: What to do.
+            at_key: The key is to blame, not the value.
+            hide_key: The last part of the path may be a secret: leave it out.
+            warning: It is harmless.
+        """
         if self.is_broken(path):
             return
         shown = describe(self.document.get(path)) if found is None else found
         location = self.document.locate(path, key=at_key)
-        self.problems.append(Problem(location, dotted(path), shown, expected, hint, warning))
+        self.problems.append(Problem(location, dotted(path[:-1] if hide_key else path), shown, expected, hint, warning))
 
     def warn(self, path: Path, expected: str, *, found: str | None = None, hint: str = "") -> None:
         """Add something that is harmless."""

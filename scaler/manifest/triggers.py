@@ -11,7 +11,7 @@ from scaler.manifest.checking import expectation
 from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
-from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, nearest
+from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, missing_space, nearest
 from scaler.model import Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
 from scaler.ports.scaler import Scaler, ScalerConfig
@@ -101,8 +101,11 @@ class _Building:
         if parameter is None:
             keys = metadata_keys(self._known)
             meant = nearest(key, keys)
-            hint = f"did you mean {meant}?" if meant else ""
-            self._report.error(path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True)
+            swallowed = missing_space(key)
+            hint = swallowed or (f"did you mean {meant}?" if meant else "")
+            expected = f"one of {listed(keys)}"
+            hide = bool(swallowed)
+            self._report.error(path, expected, found="an unknown key", hint=hint, at_key=True, hide_key=hide)
             self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
         elif parameter.unsupported:
             self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)

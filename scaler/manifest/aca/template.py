@@ -25,6 +25,7 @@ from scaler.model import ProbeKind
 
 _NO_EXEC = "Azure Container Apps has HTTP and TCP probes only"
 _DNS_LABEL = matching(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", "at most 63 lower-case letters, digits and '-'", max_length=63)
+_ENV_NAME = matching(r"[!-<>-~]+", "printable ASCII without '='")
 _ABSOLUTE = matching(r"/(?!.*(^|/)\.\.(/|$))[^:\0]*", "an absolute path without '..' and ':'", max_length=4096)
 _RELATIVE = matching(r"(?!/)(?!(.*/)?\.\.(/|$))[^\0]+", "a relative path without '..'", max_length=4096)
 Port = Annotated[int, Field(ge=1, le=65535), AS_INTEGER]
@@ -50,7 +51,9 @@ class StorageType(StrEnum):
 class EnvironmentVariable(DocumentModel):
     """`env[]`: a value or the name of a secret; neither means an empty value."""
 
-    name: Annotated[Annotated[str, matching(r"[^=\0]+", "a name without '='")] | None, Needed("a name")] = None
+    name: Annotated[Annotated[str, matching(r"[!-<>-~]+", "printable ASCII without '='")] | None, Needed("a name")] = (
+        None
+    )
     value: Secret | None = None
     secret_ref: Text | None = None
 

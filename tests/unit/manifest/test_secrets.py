@@ -71,6 +71,8 @@ def test_secrets_are_not_in_the_repr_of_what_is_loaded(manifests: Loader) -> Non
         pytest.param(f"secrets: {{name: a, value: {SECRET}}}", id="mapping"),
         pytest.param(f"secrets: [{{name: a, valu: {SECRET}}}]", id="misspelt"),
         pytest.param(f"secrets: [{{name: a, value: [{SECRET}]}}]", id="list"),
+        pytest.param(f"secrets: [{{name: a, value:{SECRET}}}]", id="no-space"),
+        pytest.param(f"secrets: [{{name: a, value, {SECRET}}}]", id="comma"),
         pytest.param(f"secrets: [{{name: a, value: *{SECRET}}}]", id="alias"),
         pytest.param(f"secrets: [{{name: a, value: !{SECRET} x}}]", id="tag"),
         pytest.param(f"secrets: [{{name: a, value: !{SECRET}!x x}}]", id="tag-handle"),
@@ -123,5 +125,5 @@ def test_secrets_are_not_in_problems_of_triggers(manifests: Loader) -> None:
     for parameter in ("pin", "queueName", "nope", "address"):
         custom = f"{{type: queue, metadata: {{mode: x}}, auth: [{{secretRef: s, triggerParameter: {parameter}}}]}}"
         assert SECRET not in "".join(manifests.lines(manifests.ruled(custom, configuration=configuration)))
-    custom = f"{{type: queue, metadata: {{queueName: j, address: h, pin: {SECRET}, passwrd: {SECRET}}}}}"
+    custom = f"{{type: queue, metadata: {{queueName: j, password:{SECRET}, pin: {SECRET}, passwrd: {SECRET}}}}}"
     assert SECRET not in "".join(manifests.lines(manifests.ruled(custom)))
