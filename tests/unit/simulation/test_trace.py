@@ -73,7 +73,7 @@ def test_all_problems_are_told_at_once_each_with_its_line() -> None:
         ),
         pytest.param(
             '{"t": 0, "reading": {}}',
-            "reading: found an unknown field, expected one of t, readings, replicas, ready",
+            "reading: found an unknown field, expected one of t, workload, readings, replicas, ready",
             id="unknown-field",
         ),
         pytest.param('{"t": "0"}', 't: found "0", expected a valid number', id="text-for-a-time"),
@@ -109,3 +109,9 @@ def test_absurd_json_is_a_problem_and_no_crash(line: str) -> None:
 
 def test_a_trace_without_a_step_is_a_problem() -> None:
     assert len(problems("", "  ")) == 1
+
+
+def test_lines_of_other_workloads_are_passed_over() -> None:
+    lines = ['{"t": 9, "workload": "other", "readings": {"theirs": 1}}', '{"t": 0, "workload": "worker"}', '{"t": 1}']
+    steps = parse_trace(lines, file="trace.jsonl", triggers=["redis-0"], workload="worker")
+    assert [step.t for step in steps] == [0, 1]
