@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +40,11 @@ from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 
 try:
-    from uvloop import new_event_loop
+    import uvloop
 except ImportError:  # not on every interpreter and platform
-    from asyncio import new_event_loop
+    new_event_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+else:
+    new_event_loop = uvloop.new_event_loop
 
 log = structlog.get_logger(__name__)
 

@@ -56,6 +56,7 @@ def _line_printer(console: Console) -> Callable[[Progress], None]:
                 f"{progress.elapsed_s:5.1f} s  queue {progress.queued:3}  processed {progress.processed:3}"
                 f"  replicas {progress.replicas:2}  {progress.explanation}",
                 highlight=False,
+                soft_wrap=True,
             )
 
     return print_change
