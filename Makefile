@@ -22,7 +22,7 @@ check: setup  ## format, lint, types, import rules, unit tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 -m "not services" tests/unit tests/properties tests/golden tests/architecture tests/conformance
+	$(BIN)/pytest -q -n 2 -m "not services" tests
 
 test: setup  ## everything, with real servers
 	.ci/install-servers

@@ -24,7 +24,7 @@ from scaler.model import Workload
 from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
 from scaler.observability.explanation import explain as explain_workload
-from scaler.ports.errors import ConfigError, InvalidManifest, PluginBroken, PluginNotFound, ScalerError
+from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, PluginBroken, PluginNotFound, ScalerError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -79,7 +79,7 @@ def errors_as_exit_codes() -> Iterator[None]:
     """Exit with 2 for what the operator must edit, with 1 for what failed; the text goes to standard error."""
     try:
         yield
-    except InvalidManifest as error:
+    except (InvalidManifest, InvalidTrace) as error:
         for problem in error.problems:
             typer.echo(problem, err=True)
         raise typer.Exit(EXIT_CONFIG) from error

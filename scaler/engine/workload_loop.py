@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from scaler.decision import decide, initial_state
+from scaler.decision import decide, initial_state, resumed
 from scaler.engine.actuation import Actuation
 from scaler.engine.memory import Memory
 from scaler.engine.schedule import Schedule
@@ -63,8 +63,12 @@ class WorkloadLoop:
 
     async def run(self) -> None:
         """Scale until cancelled."""
+        name = self.workload.name
+        remembered = self._memory.recall(name)
+        if remembered is not None:
+            state = resumed(self.workload.policy, remembered.state, self._clock.now())
+            self._memory.keep(name, Remembered(state, remembered.desired), urgent=False)
         async with asyncio.TaskGroup() as tasks:
-            name = self.workload.name
             tasks.create_task(self._actuation.run(), name=f"actuate:{name}")
             for reader in self._readers:
                 tasks.create_task(reader.run(self._schedule.push), name=f"trigger:{name}/{reader.trigger.name}")

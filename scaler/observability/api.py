@@ -16,7 +16,6 @@ from pydantic import BaseModel
 from scaler.observability.status import StatusBoard, WorkloadView
 from scaler.ports.errors import ConfigError
 
-
 _LAST_PORT = 65535
 
 

@@ -74,7 +74,7 @@ class TestProcessActuator(ActuatorContract):
         return next(int(each["pid"]) for each in self._records() if each["id"] == replica.id)
 
     async def start_foreign(self) -> Callable[[], bool]:
-        process = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: ASYNC220 - outlives the call
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
         self.foreign.append(process)
         return lambda: process.poll() is None
 

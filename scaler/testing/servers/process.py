@@ -68,7 +68,7 @@ class ServerProcess(ABC):
             RuntimeError: It ended, or does not answer in time; the text holds the end of its log.
         """
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own server, no shell
+            self._process = subprocess.Popen(
                 list(self.command()), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder,
                 # A Ctrl-C on the terminal is for who started it, who then stops it in order.
                 start_new_session=True,

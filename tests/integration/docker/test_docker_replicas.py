@@ -185,9 +185,7 @@ asyncio.run(main())
 async def test_a_killed_service_loses_nothing_and_starts_nothing_twice(
     docker_server: DockerServer, api: docker.APIClient, owner: str, after_s: float
 ) -> None:
-    process = subprocess.Popen(  # noqa: ASYNC220 - a service that is killed
-        [sys.executable, "-c", _SERVICE, owner, docker_server.base_url], stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", _SERVICE, owner, docker_server.base_url], stdout=subprocess.PIPE)
     assert process.stdout
     assert await asyncio.to_thread(process.stdout.readline) == b"open\n"
     await asyncio.to_thread(_kill_after, process, after_s)

@@ -160,6 +160,6 @@ async def test_credentials_that_are_mended_at_the_server_work_without_reopening(
             await read(scaler)
         producer.execute_command("ACL", "SETUSER", "reader", "on", f">{SECRET}", "~jobs", "+llen")
         async with asyncio.timeout(DEADLINE_S):
-            while isinstance(await outcome(scaler), SourceRejected):  # noqa: ASYNC110 - the server sets no event
+            while isinstance(await outcome(scaler), SourceRejected):
                 await asyncio.sleep(0.02)
         assert (await read(scaler)).value == 0
