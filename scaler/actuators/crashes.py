@@ -10,11 +10,13 @@ from dataclasses import dataclass
 class CrashBackoff:
     """Seconds to wait before a restart in place.
 
-    The first end is mended at once, so that a replica stopped by hand is back within a second; the second in a row
-    waits `first_s`, and each further one twice as long up to `maximum_s`. A run of `reset_after_s` makes the next
-    end a first one again. The defaults are the kubelet's.
+    The first end waits `settle_s` only; the second in a row waits `first_s`, and each further one twice as long up to
+    `maximum_s`. A run of `reset_after_s` makes the next end a first one again. The defaults are the kubelet's, but
+    for `settle_s`: an engine that is shutting down ends all its containers, and one that is told to start one of
+    them in that moment may never be able to remove it again (seen with Docker 20.10).
     """
 
+    settle_s: float = 1.0
     first_s: float = 10.0
     maximum_s: float = 300.0
     reset_after_s: float = 600.0
@@ -22,7 +24,7 @@ class CrashBackoff:
     def delay_s(self, ends_in_a_row: int) -> float:
         """Return the wait before the restart that follows this many ends in a row."""
         if ends_in_a_row <= 1:
-            return 0.0
+            return self.settle_s
         doublings = min(ends_in_a_row - 2, 64)
         return float(min(self.first_s * 2**doublings, self.maximum_s))
 
@@ -34,13 +36,17 @@ class CrashHistory:
     ends_in_a_row: int = 0
     restarts: int = 0
     restart_at: float | None = None
-    _last_run: tuple[float | None, float | None] | None = None
+    _last_ended: float | None = None
 
     def ended(self, started_at: float | None, ended_at: float | None, backoff: CrashBackoff) -> bool:
-        """Take note of an end; returns False when this very run's end is known already."""
-        if self._last_run == (started_at, ended_at):
+        """Take note of an end; returns False when this very run's end is known already.
+
+        A run is known by its start: an engine that comes back may put the end of its containers at another moment.
+        """
+        run = started_at or 0.0
+        if self._last_ended == run:
             return False
-        self._last_run = (started_at, ended_at)
+        self._last_ended = run
         if started_at is not None and (ended_at or time.time()) - started_at >= backoff.reset_after_s:
             self.ends_in_a_row = 0
         self.ends_in_a_row += 1
