@@ -112,6 +112,9 @@ def unit_of(row: Mapping[str, Any], run: Run | None) -> Unit | None:
     if state is None or not {WORKLOAD, REVISION, REPLICA} <= marks.keys():
         return None
     networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
+    if run and state is not UnitState.CREATED:
+        # Inspected after it was listed: a listing that says otherwise is older.
+        state = UnitState.RUNNING if run.running else UnitState.ENDED
     ended = run if run and state is UnitState.ENDED else None
     return Unit(
         id=row["Id"],
