@@ -52,15 +52,23 @@ properties:
                 triggerParameter: password
 """
 
-# Speaks Redis' inline commands through nc; PID 1 has to trap SIGTERM, or it would ignore it.
+# Speaks Redis' inline commands over one connection of nc; PID 1 has to trap SIGTERM, or it would ignore it.
 _SHELL_WORKER = """\
-trap 'exit 0' TERM
-ask() { printf 'AUTH %s\\r\\n%s\\r\\nQUIT\\r\\n' "$REDIS_PASSWORD" "$1" | nc "$REDIS_HOST" "$REDIS_PORT" | sed -n 2p; }
-while :; do
-  case "$(ask "LPOP $QUEUE")" in
+trap 'stopping=1' TERM
+mkfifo /tmp/commands /tmp/replies
+nc "$REDIS_HOST" "$REDIS_PORT" </tmp/commands >/tmp/replies &
+exec 3>/tmp/commands 4</tmp/replies
+ask() {
+  printf '%s\\r\\n' "$1" >&3
+  read -r reply <&4 || exit 1
+  case "$reply" in '$-1'*) ;; '$'*) read -r message <&4 ;; esac
+}
+ask "AUTH $REDIS_PASSWORD"
+while [ -z "$stopping" ]; do
+  ask "LPOP $QUEUE"
+  case "$reply" in
     '$-1'*) sleep 0.1 ;;
-    '$'*) sleep "$WORK_SECONDS"; ask "INCR $DONE" >/dev/null ;;
-    *) sleep 0.5 ;;
+    *) sleep "$WORK_SECONDS"; ask "INCR $DONE" ;;
   esac
 done
 """
