@@ -72,7 +72,7 @@ async def test_a_reused_pid_is_not_taken_for_the_replica(tmp_path: Path) -> None
     process.kill()
     process.wait()
     await asyncio.sleep(0.05)  # the kernel counts start times in hundredths; pids are not reused as fast
-    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)  # noqa: ASYNC220 - outlives the call
+    stranger = subprocess.Popen(["sleep", "600"], start_new_session=True)
     path = tmp_path / "replicas" / replica.id / "record.json"
     path.write_text(path.read_text().replace(f'"pid": {process.pid}', f'"pid": {stranger.pid}'))
     try:
@@ -121,9 +121,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("after_s", [0.001, 0.01, 0.02, 0.04, 0.5])
 async def test_a_killed_service_loses_nothing_and_starts_nothing_twice(tmp_path: Path, after_s: float) -> None:
-    process = subprocess.Popen(  # noqa: ASYNC220 - a service that is killed
-        [sys.executable, "-c", _SERVICE, str(tmp_path)], stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([sys.executable, "-c", _SERVICE, str(tmp_path)], stdout=subprocess.PIPE)
     assert process.stdout
     assert await asyncio.to_thread(process.stdout.readline) == b"open\n"
     await asyncio.to_thread(_kill_after, process, after_s)
