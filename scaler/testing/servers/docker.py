@@ -164,7 +164,10 @@ def _create_bridge() -> str:
             break
     else:
         raise EngineNotAvailable("no free network for a private engine in 10.213.0.0/16")
-    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    # With an address of its own: else the bridge takes a new one as containers join, and those that knew the old one
+    # cannot reach it for as long as their neighbour tables last.
+    address = "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5))
+    subprocess.run(["ip", "link", "add", name, "address", address, "type", "bridge"], check=True)
     subprocess.run(["ip", "addr", "add", f"{network[1]}/24", "dev", name], check=True)
     subprocess.run(["ip", "link", "set", name, "up"], check=True)
     return name
