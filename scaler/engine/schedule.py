@@ -46,7 +46,8 @@ class Schedule:
                     await asyncio.sleep(earliest - loop.time())
         except TimeoutError:
             pushed = False
-            lateness_s = loop.time() - self._due
+            # Timers may fire a clock's resolution early.
+            lateness_s = max(0.0, loop.time() - self._due)
         else:
             pushed = True
             lateness_s = 0.0

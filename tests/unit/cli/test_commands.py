@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from scaler.cli import app
@@ -55,6 +57,13 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "app.yaml"
     path.write_text(APP)
     return path
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """Commands configure logging for their process, which here is the tests'."""
+    yield
+    structlog.reset_defaults()
 
 
 def run(*arguments: object, env: dict[str, str] | None = None) -> Result:
