@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import decide, fleet, machine, reaction
+from scaler.observability import logs
 
 ALL = {"decide": decide.main, "fleet": fleet.main, "reaction": reaction.main}
 
@@ -15,6 +16,7 @@ def main() -> None:
     unknown = set(names) - set(ALL)
     if unknown:
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))} (there are: {', '.join(ALL)})")
+    logs.configure(level="warning")
     print(f"machine: {machine.describe()}")
     for name in names:
         print(f"\n== {name}")

@@ -89,7 +89,7 @@ class WorkloadLoop:
         self._recorder.decided(self.workload, decision, duration_s=time.perf_counter() - started)
         changed = remembered is None or decision.desired != remembered.desired
         self._memory.keep(self.workload.name, Remembered(state, decision.desired), urgent=changed)
-        if changed:
+        if decision.desired != decision.current:
             self._log_change(decision)
         # Without an observation the actuator is asked all the same: it finds out, backs off and retries.
         if changed or self._replicas is None or counts.status != decision.desired or self._outdated():
