@@ -74,9 +74,10 @@ class _Cost:
 
 def main() -> None:
     """Measure both and print them."""
-    with RedisServer.running() as server, server.client() as queue:
-        for number in range(0, WORKLOADS, 10):
-            queue.rpush(f"jobs-{number}", *range(1 + number % 40))
+    with RedisServer.running() as server:
+        with server.client() as queue:
+            for number in range(0, WORKLOADS, 10):
+                queue.rpush(f"jobs-{number}", *range(1 + number % 40))
         observed = _Observed()
         ours = asyncio.run(_measure(lambda: _run_service(server, observed), server))
         bare = asyncio.run(_measure(lambda: _run_bare_loops(server), server))
@@ -137,7 +138,10 @@ async def _run_bare_loops(server: RedisServer) -> asyncio.Task[None]:
             await asyncio.sleep(INTERVAL_S)
 
     async def read_all() -> None:
-        async with aioredis.Redis(host=server.host, port=server.port) as client, asyncio.TaskGroup() as tasks:
+        async with (
+            aioredis.Redis(host=server.host, port=server.port, max_connections=WORKLOADS) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
             for number in range(WORKLOADS):
                 tasks.create_task(read(client, number))
 

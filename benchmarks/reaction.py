@@ -18,7 +18,7 @@ from scaler.ports.recorder import Recorder
 from scaler.testing.actuators import FakeActuator
 from scaler.testing.servers.redis import RedisServer
 
-ROUNDS = 100
+ROUNDS = 40
 INTERVAL_S = 1.0
 
 _APP = """\
