@@ -7,7 +7,7 @@ import math
 import random
 
 # A push must not make a workload read more often than this: a storm of messages is one wake-up.
-PUSH_GAP_S = 0.05
+PUSH_GAP_S = 0.02
 # Ticks of different workloads that fall this close together share one moment, so that their reads share a batch.
 GRID_S = 0.05
 # Each period is jittered by this part of the interval, so that services started together drift apart.
