@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,15 @@ class ActuatorChoice(StrEnum):
     AUTO = "auto"
     DOCKER = "docker"
     PROCESS = "process"
+
+
+class LogLevel(StrEnum):
+    """The least level of log lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class Format(StrEnum):
@@ -113,7 +123,7 @@ def run(
     network: Annotated[str | None, typer.Option(help="Docker network that the containers join.")] = None,
     strict: Strict = False,
     record: Annotated[Path | None, typer.Option(help="Append a trace of all readings, for `simulate`.")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="The least level that is logged.")] = LogLevel.INFO,
 ) -> None:
     """Run the service: scale what the manifests say, until SIGTERM. Replicas go on running then."""
     logs.configure(level=log_level)
@@ -247,7 +257,7 @@ def simulate(
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the trace {trace} cannot be read: {error}") from error
         steps = simulation.parse_trace(lines, file=str(trace), triggers=names, workload=chosen.name)
-        if every is not None and every <= 0:
+        if every is not None and not 0 < every < math.inf:
             raise ConfigError(f"--every is {every:g}, expected more than 0 seconds")
         rows = simulation.simulate(
             chosen,

@@ -10,19 +10,24 @@ from scaler.simulation.replay import Row, summarize
 
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines; the last one sums up."""
-    yield f"{'t':>10} {'replicas':>8} {'desired':>7}  {'reason':<11} {'next change':>11}  triggers; limits"
+    yield f"{'t':>14} {'replicas':>8} {'desired':>7}  {'reason':<11} {'next change':>14}  triggers; limits"
     for row in rows:
         decision = row.decision
-        upcoming = "" if row.next_change_at is None else f"{row.next_change_at:g}"
+        upcoming = "" if row.next_change_at is None else _seconds(row.next_change_at)
         why = ", ".join(_describe(outcome) for outcome in decision.triggers)
         limits = ", ".join(f"{limit.rule} {limit.before}->{limit.after}" for limit in decision.limits)
         line = (
-            f"{row.t:>10g} {decision.current:>8} {decision.desired:>7}  {decision.reason:<11} {upcoming:>11}"
+            f"{_seconds(row.t):>14} {decision.current:>8} {decision.desired:>7}  {decision.reason:<11} {upcoming:>14}"
             f"  {why}{'; ' if limits else ''}{limits}"
         )
         yield line.rstrip()
     total = summarize(rows)
-    yield f"replica-seconds {total.replica_seconds:g}, changes {total.changes}, seconds at zero {total.zero_s:g}"
+    yield f"replica-seconds {_seconds(total.replica_seconds)}, changes {total.changes}, seconds at zero {_seconds(total.zero_s)}"
+
+
+def _seconds(value: float) -> str:
+    """Return seconds to the millisecond, without the zeros: recorded traces count from the epoch."""
+    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _describe(outcome: TriggerOutcome) -> str:

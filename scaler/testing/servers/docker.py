@@ -20,11 +20,13 @@ import docker
 import psutil
 from docker.errors import DockerException
 
+from scaler.ports.errors import ScalerError
+
 # The smallest userland there is: Debian's busybox-static.
 BUSYBOX = Path("/bin/busybox")
 
 
-class EngineNotAvailable(RuntimeError):
+class EngineNotAvailable(ScalerError):
     """No engine answers, and none can be started here."""
 
 

@@ -13,9 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Self
 
+from scaler.ports.errors import ScalerError
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.01
+
+
+class ServerNotStarted(ScalerError):
+    """The server is not installed, ended at its start, or did not answer in time."""
 
 
 def free_port() -> int:
@@ -65,7 +71,7 @@ class ServerProcess(ABC):
         """Start it and wait until it answers.
 
         Raises:
-            RuntimeError: It ended, or does not answer in time; the text holds the end of its log.
+            ServerNotStarted: It ended, or does not answer in time; the text holds the end of its log.
         """
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -77,7 +83,9 @@ class ServerProcess(ABC):
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError(f"{self.command()[0]} did not start: {self.log.read_text(errors='replace')[-2000:]}")
+                raise ServerNotStarted(
+                    f"{self.command()[0]} did not start: {self.log.read_text(errors='replace')[-2000:]}"
+                )
             time.sleep(_POLL_S)
 
     def stop(self) -> None:

