@@ -10,13 +10,10 @@ from dataclasses import dataclass
 class CrashBackoff:
     """Seconds to wait before a restart in place.
 
-    The first end waits `settle_s` only; the second in a row waits `first_s`, and each further one twice as long up to
-    `maximum_s`. A run of `reset_after_s` makes the next end a first one again. The defaults are the kubelet's, but
-    for `settle_s`: an engine that is shutting down ends all its containers, and one that is told to start one of
-    them in that moment may never be able to remove it again (seen with Docker 20.10).
+    The first end is mended at once; the second in a row waits `first_s`, and each further one twice as long up to
+    `maximum_s`. A run of `reset_after_s` makes the next end a first one again. The defaults are the kubelet's.
     """
 
-    settle_s: float = 1.0
     first_s: float = 10.0
     maximum_s: float = 300.0
     reset_after_s: float = 600.0
@@ -24,7 +21,7 @@ class CrashBackoff:
     def delay_s(self, ends_in_a_row: int) -> float:
         """Return the wait before the restart that follows this many ends in a row."""
         if ends_in_a_row <= 1:
-            return self.settle_s
+            return 0.0
         doublings = min(ends_in_a_row - 2, 64)
         return float(min(self.first_s * 2**doublings, self.maximum_s))
 

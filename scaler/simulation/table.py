@@ -22,7 +22,10 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
         )
         yield line.rstrip()
     total = summarize(rows)
-    yield f"replica-seconds {_seconds(total.replica_seconds)}, changes {total.changes}, seconds at zero {_seconds(total.zero_s)}"
+    yield (
+        f"replica-seconds {_seconds(total.replica_seconds)}, changes {total.changes},"
+        f" seconds at zero {_seconds(total.zero_s)}"
+    )
 
 
 def _seconds(value: float) -> str:

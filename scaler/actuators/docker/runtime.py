@@ -14,6 +14,7 @@ from docker.errors import APIError, NotFound
 from scaler.actuators.docker import containers, volumes
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.docker.events import EventStream
+from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.docker.images import Images
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
 from scaler.model import App
@@ -33,6 +34,9 @@ class DockerRuntime(Runtime):
         self._changed: Callable[[], None] = lambda: None
         self._runs: dict[str, containers.Run] = {}
         self._outdated: set[str] = set()
+        self._foreign_signals = ForeignSignals()
+        # Created here and not started yet: no shutdown has signalled these, so they need not wait for its end.
+        self._new: set[str] = set()
 
     async def open(self, changed: Callable[[], None]) -> None:
         """See `Runtime.open`."""
@@ -45,11 +49,13 @@ class DockerRuntime(Runtime):
             await self._events.close()
         self._client.close()
 
-    def _happened(self, container_id: str | None) -> None:
+    def _happened(self, container_id: str | None, action: str) -> None:
         if container_id is None:
+            self._foreign_signals.forget()
             self._outdated |= self._runs.keys()
             self._runs.clear()
         else:
+            self._foreign_signals.happened(container_id, action, asyncio.get_running_loop().time())
             self._outdated.add(container_id)
             self._runs.pop(container_id, None)
         self._changed()
@@ -105,7 +111,9 @@ class DockerRuntime(Runtime):
             return str(api.create_container(**containers.create_options(api, self._owner, plan, self._network))["Id"])
 
         with _naming(plan):
-            return await self._client.call(create)
+            unit_id = await self._client.call(create)
+        self._new.add(unit_id)
+        return unit_id
 
     async def start(self, unit_id: str, plan: Blueprint) -> None:
         """See `Runtime.start`."""
@@ -117,8 +125,11 @@ class DockerRuntime(Runtime):
                     api.put_archive(unit_id, "/", files)
                 api.start(unit_id)
 
+        if unit_id not in self._new:
+            await self._foreign_signals.quiet()
         with _naming(plan):
             await self._client.call(start)
+        self._new.discard(unit_id)
 
     async def mark_stopping(self, unit_id: str) -> None:
         """See `Runtime.mark_stopping`."""
@@ -133,6 +144,7 @@ class DockerRuntime(Runtime):
 
     async def signal(self, unit_id: str, signal: Signals) -> None:
         """See `Runtime.signal`."""
+        self._foreign_signals.sent(unit_id)
 
         def kill(api: Any) -> None:
             with _unless_over():
@@ -148,6 +160,7 @@ class DockerRuntime(Runtime):
                 api.remove_container(unit_id, v=True, force=True)
 
         await self._client.call(remove)
+        self._new.discard(unit_id)
 
 
 @contextlib.contextmanager

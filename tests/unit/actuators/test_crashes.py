@@ -7,7 +7,7 @@ from scaler.actuators.crashes import CrashBackoff, CrashHistory
 
 def test_waits_double_up_to_the_maximum() -> None:
     backoff = CrashBackoff()
-    assert [backoff.delay_s(ends) for ends in range(1, 9)] == [1, 10, 20, 40, 80, 160, 300, 300]
+    assert [backoff.delay_s(ends) for ends in range(1, 9)] == [0, 10, 20, 40, 80, 160, 300, 300]
     assert backoff.delay_s(100_000) == 300
 
 
