@@ -75,6 +75,7 @@ class ServiceProcess:
         deadline = time.monotonic() + _START_DEADLINE_S
         while not self._decided():
             if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise ServiceNotStarted(f"the service did not start:\n{self.log[-3000:]}")
             time.sleep(_POLL_S)
 
