@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from scaler.engine.backoff import Backoff
+from scaler.engine.supervision import being_cancelled
 from scaler.model import Reading, Trigger, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import Permanent, SourceError
@@ -20,13 +21,18 @@ log = structlog.get_logger(__name__)
 
 # KEDA's default time-out for HTTP sources (KEDA_HTTP_DEFAULT_TIMEOUT).
 READ_DEADLINE_S = 3.0
+# Closing may take this long; a plugin that needs longer is left behind.
+CLOSE_DEADLINE_S = 5.0
+# What a plugin must not raise, but may. Without CancelledError among them, one that leaks out of a library would end
+# the workload's loop unseen; SystemExit would end the service.
+BUGS = (Exception, asyncio.CancelledError, SystemExit)
 
 
 class TriggerReader:
     """Keeps one trigger's scaler open and reads it; failures of all kinds become readings.
 
     A plugin that ignores its cancellation is left behind: the trigger stays unknown until that read has ended, and
-    nothing else waits for it.
+    nothing else waits for it. So is one that hangs while it closes.
     """
 
     def __init__(
@@ -53,24 +59,18 @@ class TriggerReader:
         self._log = log.bind(workload=workload.name, trigger=trigger.name)
 
     async def run(self, wake: Callable[[], None]) -> None:
-        """Keep the scaler open until cancelled, calling `wake` whenever its source pushes.
-
-        Opened and closed in the same task, as plugins that hold task groups or cancel scopes need it.
-        """
+        """Keep the scaler open until cancelled, calling `wake` whenever its source pushes."""
         backoff = Backoff(first_s=0.5, longest_s=30)
         while True:
+            session = asyncio.create_task(self._hold_open(wake), name=f"plugin:{self._workload.name}")
             try:
-                async with self._scaler_class.open(self.trigger.config, self._connections) as scaler:
-                    self._scaler = scaler
-                    self._not_opened = ""
-                    self._opened.set()
-                    await self._relay_pushes(scaler, wake)
-            except SourceError as error:
-                self._not_opened = str(error)
-            except Exception as error:  # noqa: BLE001
-                # A plugin may raise anything while it opens or closes; the trigger is unknown meanwhile.
-                self._not_opened = f"opening the scaler {self.trigger.type!r} raised {type(error).__name__}"
-                self._count_bug()
+                await asyncio.wait((session,))
+            except asyncio.CancelledError:
+                session.cancel()
+                await asyncio.wait((session,), timeout=CLOSE_DEADLINE_S)
+                if not session.done():
+                    self._log.error("plugin_hangs", type=self.trigger.type, hint="it was told to close")
+                raise
             finally:
                 self._scaler = None
                 self._opened.clear()
@@ -83,15 +83,34 @@ class TriggerReader:
             reading = Reading.failed("the previous read has not ended")
         else:
             self._reading = asyncio.create_task(self._read_once(), name=f"read:{self._workload.name}")
-            await asyncio.wait((self._reading,), timeout=self._deadline_s)
-            if self._reading.done():
+            try:
+                await asyncio.wait((self._reading,), timeout=self._deadline_s)
+            finally:
+                ended = not self._reading.cancel()
+            if ended:
                 reading = self._reading.result()
             else:
-                self._reading.cancel()
                 reading = Reading.failed(self._not_opened or f"no answer within {self._deadline_s:g} s")
         self._recorder.read(self._workload, self.trigger.name, reading, duration_s=time.perf_counter() - started)
         self._log_change(reading)
         return reading
+
+    async def _hold_open(self, wake: Callable[[], None]) -> None:
+        """Open, relay pushes, and close: in one task, as plugins that hold task groups or cancel scopes need it."""
+        try:
+            async with self._scaler_class.open(self.trigger.config, self._connections) as scaler:
+                self._scaler = scaler
+                self._not_opened = ""
+                self._opened.set()
+                await self._relay_pushes(scaler, wake)
+        except SourceError as error:
+            self._not_opened = str(error)
+        except BUGS as error:
+            # A plugin may raise anything while it opens or closes; the trigger is unknown meanwhile.
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
+            self._not_opened = f"opening the scaler {self.trigger.type!r} raised {type(error).__name__}"
+            self._count_bug()
 
     async def _relay_pushes(self, scaler: Scaler[Any], wake: Callable[[], None]) -> None:
         backoff = Backoff(first_s=0.5, longest_s=30)
@@ -103,9 +122,13 @@ class TriggerReader:
                 break
             except SourceError as error:
                 self._log.debug("push_interrupted", error=str(error))
-            except Exception:  # noqa: BLE001
+            except BUGS:
                 # A push is only a hint: polling goes on whatever the plugin raised.
+                if being_cancelled():
+                    raise
                 self._count_bug()
+            if being_cancelled():
+                return
             await asyncio.sleep(backoff.next_delay())
         await asyncio.get_running_loop().create_future()
 
@@ -113,10 +136,12 @@ class TriggerReader:
         await self._opened.wait()
         assert self._scaler is not None  # noqa: S101 - set before the event
         try:
-            return await self._scaler.read()
+            return _checked(await self._scaler.read())
         except SourceError as error:
             return Reading.failed(f"rejected: {error}" if isinstance(error, Permanent) else str(error))
-        except Exception as error:  # noqa: BLE001
+        except BUGS as error:
+            if isinstance(error, asyncio.CancelledError) and being_cancelled():
+                raise
             # A bug of the plugin: counted and logged once per outage, and the trigger is unknown.
             self._count_bug()
             return Reading.failed(f"the scaler {self.trigger.type!r} raised {type(error).__name__}")
@@ -133,3 +158,10 @@ class TriggerReader:
         elif reading.error is not None and self._available:
             self._log.warning("trigger_unavailable", error=reading.error)
         self._available = reading.error is None
+
+
+def _checked(reading: Any) -> Reading:
+    """Return what a plugin read if a decision can be taken from it."""
+    if not isinstance(reading, Reading) or not isinstance(reading.value, int | float | None):
+        raise TypeError(f"expected a Reading with a number, got {type(reading).__name__}")
+    return reading

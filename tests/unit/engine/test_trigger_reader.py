@@ -192,3 +192,102 @@ def test_pushes_wake_and_a_failing_push_is_begun_again() -> None:
 
     virtual_time.run(main())
     assert (beginnings, wakes) == (3, 3)
+
+
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit])
+def test_what_is_no_exception_is_a_bug_all_the_same(raised: type[BaseException]) -> None:
+    def behave() -> Reading:
+        raise raised
+
+    readings, _, bugs = read_all(scripted(behave), 2)
+    assert [reading.error for reading in readings] == [f"the scaler 'scripted' raised {raised.__name__}"] * 2
+    assert bugs == 2
+
+
+@pytest.mark.parametrize("returned", [None, Reading("5")], ids=["nothing", "text"])  # type: ignore[arg-type]
+def test_what_is_no_reading_is_a_bug(returned: Any) -> None:
+    readings, _, bugs = read_all(scripted(lambda: returned), 1)
+    assert readings[0].error == "the scaler 'scripted' raised TypeError"
+    assert bugs == 1
+
+
+def closing(close: Callable[[], Any]) -> type[Scaler[EmptyConfig]]:
+    """Return a plugin that does this when it is closed."""
+
+    class Closing(scripted(lambda: Reading(1))):  # type: ignore[misc]
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: EmptyConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            try:
+                yield cls()
+            finally:
+                await close()
+
+    return Closing
+
+
+async def fail() -> None:
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("close", [fail, lambda: asyncio.sleep(3600)], ids=["fails", "hangs"])
+def test_a_plugin_that_cannot_be_closed_does_not_keep_its_reader_from_ending(close: Callable[[], Any]) -> None:
+    async def main() -> None:
+        reader = TriggerReader(WORKLOAD, TRIGGER, closing(close), None, Bugs())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        await reader.read()
+        running.cancel()
+        await asyncio.wait((running,), timeout=60)
+        assert running.cancelled()
+
+    with capture_logs() as logs:
+        virtual_time.run(main())
+    assert len(logs) == 1
+
+
+def test_a_plugin_whose_opening_or_push_is_cancelled_from_within_is_tried_again() -> None:
+    beginnings = 0
+
+    class Cancelling(scripted(lambda: Reading(4)), PushScaler[EmptyConfig]):  # type: ignore[misc]
+        opened = False
+
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: EmptyConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            if not Cancelling.opened:
+                Cancelling.opened = True
+                raise asyncio.CancelledError
+            yield cls()
+
+        async def wakeups(self) -> AsyncIterator[None]:
+            nonlocal beginnings
+            beginnings += 1
+            yield
+            raise asyncio.CancelledError
+
+    readings, _, _ = read_all(Cancelling, 10)
+    assert readings[-1].value == 4
+    assert beginnings >= 3
+
+
+def test_a_read_under_way_ends_with_the_workload() -> None:
+    ended = asyncio.Event()
+
+    async def read() -> Reading:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+        return Reading(1)
+
+    async def main() -> None:
+        reader = TriggerReader(WORKLOAD, TRIGGER, scripted(read), None, Bugs())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        reading = asyncio.create_task(reader.read())
+        await asyncio.sleep(1)
+        reading.cancel()
+        running.cancel()
+        await asyncio.wait((running, reading))
+        assert ended.is_set()
+
+    virtual_time.run(main())
