@@ -16,6 +16,8 @@ from scaler.ports.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
+# A step that takes longer than this (an image is pulled, the engine hangs) is given up once a newer count is asked for.
+STEP_PATIENCE_S = 5.0
 # On shutdown a step in flight may take this long to end; the actuator survives being cut off.
 LAST_STEP_DEADLINE_S = 10.0
 
@@ -41,9 +43,15 @@ class Actuation:
         self._actuator = actuator
         self._recorder = recorder
         self._desired: int | None = None
+        self._attempted: int | None = None
         self._read_at: float | None = None
         self._work = asyncio.Event()
         self._log = log.bind(workload=workload.name)
+
+    @property
+    def desired(self) -> int | None:
+        """The count that was last requested; None before the first."""
+        return self._desired
 
     def request(self, desired: int, *, read_at: float) -> None:
         """Make it so, from readings taken at `read_at` (`time.perf_counter`)."""
@@ -64,13 +72,7 @@ class Actuation:
         while True:
             await self._work.wait()
             self._work.clear()
-            step = asyncio.ensure_future(self._step())
-            try:
-                failure = await asyncio.shield(step)
-            except asyncio.CancelledError:
-                await asyncio.wait((step,), timeout=LAST_STEP_DEADLINE_S)
-                step.cancel()
-                raise
+            failure = await self._attempt()
             if failure is None:
                 if complaint is not None:
                     self._log.info("actuation_recovered")
@@ -85,10 +87,30 @@ class Actuation:
             await self._pause((rejected if failure.permanent else backoff).next_delay())
             self._work.set()
 
-    async def _step(self) -> _Failure | None:
+    async def _attempt(self) -> _Failure | None:
+        """Apply the latest count, giving up for a newer one where that takes long; return what went wrong."""
+        while True:
+            assert self._desired is not None  # noqa: S101 - requested before the event
+            desired = self._attempted = self._desired
+            step = asyncio.create_task(self._step(desired), name=f"apply:{self._workload.name}")
+            try:
+                while not step.done():
+                    await asyncio.wait((step,), timeout=STEP_PATIENCE_S)
+                    if self._desired != desired:
+                        step.cancel()  # may take its time; the next step is not to overlap it
+            except asyncio.CancelledError:
+                await asyncio.wait((step,), timeout=LAST_STEP_DEADLINE_S)
+                step.cancel()
+                raise
+            if not step.cancelled():
+                return step.result()
+            if self._desired == desired:
+                self._log.error("actuator_bug", error="it cancelled itself")
+                return _Failure(asyncio.CancelledError, "the actuator cancelled itself")
+
+    async def _step(self, desired: int) -> _Failure | None:
         """Apply once; return what went wrong."""
-        assert self._desired is not None  # noqa: S101 - requested before the event
-        desired, read_at = self._desired, self._read_at
+        read_at = self._read_at
         started = time.perf_counter()
         try:
             applied = await self._actuator.apply(self._workload, desired)
@@ -115,11 +137,10 @@ class Actuation:
         return None
 
     async def _pause(self, delay_s: float) -> None:
-        """Wait before a retry, or less when a new count is asked for."""
-        before = self._desired
+        """Wait before a retry, or less when another count than the attempted one is asked for."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + delay_s
-        while (remaining := deadline - loop.time()) > 0 and self._desired == before:
+        while (remaining := deadline - loop.time()) > 0 and self._desired == self._attempted:
             try:
                 async with asyncio.timeout(remaining):
                     await self._work.wait()
