@@ -84,9 +84,12 @@ class Memory:
                 await self._store.forget(name)
             if dirty:
                 await self._store.save({name: self._kept[name] for name in dirty if name in self._kept})
-        except OSError as error:
+        except BaseException as error:
+            # Whatever it was, a cancellation in the middle included: the next flush writes it all again.
             self._dirty |= dirty
             self._forgotten |= forgotten
+            if not isinstance(error, OSError):
+                raise
             if self._writable:
                 log.error("state_not_written", error=str(error))
             self._writable = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from scaler.engine.backoff import Backoff
 from scaler.engine.memory import Memory
+from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.model import Workload
 from scaler.ports.actuator import Actuator
@@ -44,18 +44,26 @@ class Service:
         self._loops: dict[str, WorkloadLoop] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._removals: dict[str, asyncio.Task[None]] = {}
+        self._reconfiguring = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
 
     async def run(self, workloads: Sequence[Workload]) -> None:
         """Scale these, and what `reconfigure` changes, until cancelled. Replicas then stay as they are."""
         async with asyncio.TaskGroup() as self._tasks:
-            self._tasks.create_task(self._memory.run(), name="memory")
-            self._tasks.create_task(self._relay_changes(), name="replica-changes")
+            self._spawn("memory", self._memory.run)
+            self._spawn("replica-changes", self._relay_changes)
             await self.reconfigure(workloads)
-            self._tasks.create_task(self._remove_strangers(), name="strangers")
+            self._spawn("strangers", self._remove_strangers)
 
     async def reconfigure(self, workloads: Sequence[Workload]) -> None:
-        """Go over to these workloads; those that are equal to the present ones are not disturbed."""
+        """Go over to these workloads; those that are equal to the present ones are not disturbed.
+
+        Calls at the same time are carried out one after the other.
+        """
+        async with self._reconfiguring:
+            await self._reconfigure(workloads)
+
+    async def _reconfigure(self, workloads: Sequence[Workload]) -> None:
         wanted = {workload.name: workload for workload in workloads}
         present = {name: loop.workload for name, loop in self._loops.items()}
         gone = [workload for name, workload in present.items() if wanted.get(name) != workload]
@@ -78,7 +86,9 @@ class Service:
             removal.cancel()
         self._recorder.workload_added(workload)
         loop = self._loops[workload.name] = self._make_loop(workload)
-        self._running[workload.name] = self._tasks.create_task(self._supervise(loop), name=f"workload:{workload.name}")
+        self._running[workload.name] = self._tasks.create_task(
+            supervise(loop.run, "workload_loop_failed", workload=workload.name), name=f"workload:{workload.name}"
+        )
 
     async def _end_loops(self, names: Sequence[str]) -> None:
         ending = [self._running.pop(name) for name in names]
@@ -91,22 +101,12 @@ class Service:
             for task in hanging:
                 log.error("task_hangs", task=task.get_name())
 
-    async def _supervise(self, loop: WorkloadLoop) -> None:
-        """Keep one workload's loop alive: what breaks it is a bug, and must not reach the others."""
-        backoff = Backoff(first_s=1, longest_s=60)
-        while True:
-            try:
-                await loop.run()
-            except Exception:
-                # The supervisor of last resort: logged with its traceback, and begun again.
-                log.exception("workload_loop_failed", workload=loop.workload.name)
-            await asyncio.sleep(backoff.next_delay())
-
     async def _relay_changes(self) -> None:
         async for name in self._actuator.changes():
             loop = self._loops.get(name)
             if loop is not None:
                 loop.replicas_changed()
+        raise RuntimeError("the actuator's changes ended")
 
     async def _remove_strangers(self) -> None:
         """Stop replicas, and drop memories, of workloads that an earlier run had and this one has not."""
@@ -118,23 +118,24 @@ class Service:
             except ActuatorError as error:
                 log.debug("owned_replicas_not_read", error=str(error))
                 await asyncio.sleep(backoff.next_delay())
-        for name in (set(owned) | self._memory.names) - set(self._loops):
+        for name in (set(owned) | self._memory.names) - set(self._loops) - set(self._removals):
             log.info("workload_removed", workload=name)
             self._remove(name)
 
     def _remove(self, name: str) -> None:
-        self._removals[name] = self._tasks.create_task(self._remove_replicas(name), name=f"remove:{name}")
+        self._removals[name] = self._spawn(f"remove:{name}", lambda: self._remove_replicas(name))
 
     async def _remove_replicas(self, name: str) -> None:
         backoff = Backoff(first_s=1, longest_s=30)
-        with suppress(asyncio.CancelledError):
-            while True:
-                try:
-                    await self._actuator.remove(name)
-                except ActuatorError as error:
-                    log.warning("replicas_not_removed", workload=name, error=str(error))
-                    await asyncio.sleep(backoff.next_delay())
-                else:
-                    break
-            self._memory.forget(name)
-            self._removals.pop(name, None)
+        while True:
+            try:
+                await self._actuator.remove(name)
+                break
+            except ActuatorError as error:
+                log.warning("replicas_not_removed", workload=name, error=str(error))
+                await asyncio.sleep(backoff.next_delay())
+        self._memory.forget(name)
+        self._removals.pop(name, None)
+
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return self._tasks.create_task(supervise(work, "service_task_failed", task=name), name=name)

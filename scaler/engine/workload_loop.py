@@ -25,6 +25,9 @@ from scaler.ports.state_store import Remembered
 
 log = structlog.get_logger(__name__)
 
+# An engine that says nothing for this long holds up no decision; a listing takes milliseconds.
+OBSERVE_DEADLINE_S = 3.0
+
 
 class WorkloadLoop:
     """Scales one workload until cancelled.
@@ -91,8 +94,10 @@ class WorkloadLoop:
         self._memory.keep(self.workload.name, Remembered(state, decision.desired), urgent=changed)
         if decision.desired != decision.current:
             self._log_change(decision)
-        # Without an observation the actuator is asked all the same: it finds out, backs off and retries.
-        if changed or self._replicas is None or counts.status != decision.desired or self._outdated():
+        # At first the actuator is asked in any case: it keeps up only what was asked for. Later without an observation,
+        # too: it finds out, backs off and retries.
+        unasked = self._actuation.desired is None or self._replicas is None
+        if changed or unasked or counts.status != decision.desired or self._outdated():
             self._actuation.request(decision.desired, read_at=read_at)
 
     async def _read(self) -> tuple[dict[str, Reading], float]:
@@ -107,9 +112,10 @@ class WorkloadLoop:
     async def _observe(self) -> None:
         """Look at the real replicas; what was last seen holds while the engine does not answer."""
         try:
-            self._replicas = await self._actuator.observe(self.workload)
-        except ActuatorError as error:
-            self._log.debug("replicas_not_observed", error=str(error))
+            async with asyncio.timeout(OBSERVE_DEADLINE_S):
+                self._replicas = await self._actuator.observe(self.workload)
+        except (ActuatorError, TimeoutError) as error:
+            self._log.debug("replicas_not_observed", error=str(error) or "no answer in time")
         else:
             self._recorder.observed(self.workload, self._replicas)
 

@@ -29,6 +29,8 @@ class FakeEngine:
     """Replicas in memory; several actuators may share one, as they share a Docker engine.
 
     Attributes:
+        answer_delay_s: How long each call takes.
+        prepare_delay_s: How long it takes to prepare an app's replicas, as the pull of an image does.
         start_delay_s: How long each start takes.
         failing_starts: So many of the next starts fail.
         failing_permanently: They fail as a wrong manifest does, else as an engine that does not answer.
@@ -38,6 +40,8 @@ class FakeEngine:
     """
 
     def __init__(self) -> None:
+        self.answer_delay_s = 0.0
+        self.prepare_delay_s = 0.0
         self.start_delay_s = 0.0
         self.failing_starts = 0
         self.failing_permanently = True
@@ -122,6 +126,7 @@ class FakeRuntime(Runtime):
         """See `Runtime.prepare`."""
         del app
         await self._answer()
+        await asyncio.sleep(self._engine.prepare_delay_s)
 
     async def create(self, plan: Blueprint) -> str:
         """See `Runtime.create`."""
@@ -175,7 +180,7 @@ class FakeRuntime(Runtime):
         self._engine.notify()
 
     async def _answer(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(self._engine.answer_delay_s)
         if self._engine.down:
             raise EngineUnavailable("the fake engine is down")
 

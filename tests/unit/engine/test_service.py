@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from scaler.engine.memory import Memory
 from scaler.engine.service import Service
 from scaler.engine.workload_loop import WorkloadLoop
-from scaler.model import App, Container, Decision, Reading, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.model import App, Container, Decision, Reading, Replica, ScalingPolicy, Trigger, TriggerPolicy, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceUnavailable
 from scaler.ports.recorder import Recorder
@@ -85,6 +85,8 @@ class DictStore:
 
     kept: dict[str, Remembered] = field(default_factory=dict)
     full: bool = False
+    bugs: int = 0
+    slow_s: float = 0
     saves: int = 0
 
     async def load(self) -> Mapping[str, Remembered]:
@@ -93,6 +95,10 @@ class DictStore:
     async def save(self, changed: Mapping[str, Remembered]) -> None:
         if self.full:
             raise OSError("database or disk is full")
+        if self.bugs:
+            self.bugs -= 1
+            raise ZeroDivisionError
+        await asyncio.sleep(self.slow_s)
         self.saves += 1
         self.kept.update(changed)
 
@@ -115,6 +121,7 @@ class World:
     def __init__(self) -> None:
         self.queues = Queues()
         self.engine = FakeEngine()
+        self.actuator_class = FakeActuator
         self.store = DictStore()
         self.facts = Facts()
         self.service: Service
@@ -124,7 +131,7 @@ class World:
         memory = Memory(self.store)  # type: ignore[arg-type]
         await memory.load()
         clock = virtual_time.LoopClock()
-        async with FakeActuator("us", self.engine) as actuator:
+        async with self.actuator_class("us", self.engine) as actuator:
 
             def make_loop(workload: Workload) -> WorkloadLoop:
                 return WorkloadLoop(
@@ -354,6 +361,149 @@ async def test_starts_that_fail_are_tried_again_and_reported_once(world: World) 
     events = [entry["event"] for entry in logs]
     assert events.count("actuation_failed") == 1
     assert events.count("actuation_recovered") == 1
+
+
+@scenario
+async def test_a_hung_engine_does_not_hold_up_decisions(world: World) -> None:
+    async with world.running(workload()):
+        await asyncio.sleep(10)
+        world.engine.answer_delay_s = 600
+        world.queues.lengths["jobs"] = 15
+        await asyncio.sleep(20)
+        assert world.facts.decisions["worker"][-1].desired == 3
+
+
+@scenario
+async def test_an_image_that_is_pulled_for_long_does_not_hold_up_a_scale_down(world: World) -> None:
+    world.queues.lengths["jobs"] = 25
+    async with world.running(workload(cooldown_s=10)):
+        await asyncio.sleep(10)
+        world.engine.prepare_delay_s = 3600
+        world.queues.lengths["jobs"] = 50
+        await asyncio.sleep(10)
+        world.queues.lengths["jobs"] = 0
+        await asyncio.sleep(60)
+        assert world.engine.existing() == []
+        world.engine.prepare_delay_s = 0
+        await asyncio.sleep(3600)
+        assert world.engine.starts == 5
+
+
+@scenario
+async def test_adopted_replicas_are_kept_up_although_their_count_never_changes(world: World) -> None:
+    world.queues.lengths["jobs"] = 25
+    steady = workload(interval_s=3600)
+    async with world.running(steady):
+        await asyncio.sleep(10)
+    async with world.running(steady):
+        await asyncio.sleep(5)
+        removed, crashed, *_ = world.engine.running()
+        world.engine.remove_by_hand(removed)
+        world.engine.crash(crashed)
+        await asyncio.sleep(5)
+        assert world.running_replicas() == 5
+        assert crashed in world.engine.running()
+
+
+class BuggyActuator(FakeActuator):
+    """Raises what its contract does not allow, at first."""
+
+    def __init__(self, owner: str, engine: FakeEngine) -> None:
+        super().__init__(owner, engine)
+        self.bugs = dict.fromkeys(("changes", "owned", "remove"), 2)
+
+    def _break(self, method: str) -> None:
+        if self.bugs[method]:
+            self.bugs[method] -= 1
+            raise ZeroDivisionError if self.bugs[method] else asyncio.CancelledError
+
+    async def changes(self) -> AsyncIterator[str]:
+        self._break("changes")
+        async for name in super().changes():
+            yield name
+
+    async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
+        self._break("owned")
+        return await super().owned()
+
+    async def remove(self, workload_name: str) -> None:
+        self._break("remove")
+        await super().remove(workload_name)
+
+
+@scenario
+async def test_bugs_of_the_actuator_do_not_end_the_service(world: World) -> None:
+    world.queues.lengths["jobs"] = 25
+    async with world.running(workload("a"), workload("b", interval_s=3600)):
+        await asyncio.sleep(10)
+    world.actuator_class = BuggyActuator
+    with capture_logs() as logs:
+        async with world.running(workload("b", interval_s=3600)) as service:
+            await asyncio.sleep(60)
+            assert world.running_replicas() == 5
+            world.engine.remove_by_hand(world.engine.running()[0])
+            await asyncio.sleep(5)
+            assert world.running_replicas() == 5
+            await service.reconfigure([])
+            await asyncio.sleep(10)
+            assert world.engine.existing() == []
+    assert [entry["event"] for entry in logs].count("service_task_failed") == 6
+
+
+@scenario
+async def test_a_bug_of_the_state_store_loses_nothing(world: World) -> None:
+    world.store.bugs = 1
+    world.queues.lengths["jobs"] = 10
+    async with world.running(workload(interval_s=3600)):
+        await asyncio.sleep(10)
+        assert world.store.kept["worker"].desired == 2
+
+
+@scenario
+async def test_a_stop_in_the_middle_of_a_write_loses_nothing(world: World) -> None:
+    world.store.slow_s = 0.5
+    world.queues.lengths["jobs"] = 10
+    async with world.running(workload(interval_s=3600)):
+        await asyncio.sleep(0.2)
+    assert world.store.kept["worker"].desired == 2
+
+
+@scenario
+async def test_two_reconfigurations_at_once_leave_one_loop_per_workload(world: World) -> None:
+    first = workload(interval_s=1)
+    world.queues.lengths["jobs"] = 10
+    world.engine.start_delay_s = 2
+    async with world.running(first) as service:
+        await asyncio.sleep(1)
+        second = replace(first, policy=replace(first.policy, max_replicas=4))
+        third = replace(first, policy=replace(first.policy, max_replicas=5))
+        await asyncio.gather(service.reconfigure([second]), service.reconfigure([third]))
+        world.facts.decisions.clear()
+        await asyncio.sleep(100)
+        assert len(world.facts.decisions["worker"]) < 110
+
+
+@pytest.mark.parametrize("_", range(8))  # back-off is random: the two searches meet in some of them
+def test_a_workload_that_comes_back_while_it_is_removed_keeps_its_new_replicas(_: int) -> None:
+    async def main() -> None:
+        world = World()
+        world.queues.lengths["jobs"] = 25
+        async with world.running(workload("a")):
+            await asyncio.sleep(10)
+        world.engine.down = True
+        async with world.running(workload("a")) as service:
+            await asyncio.sleep(5)
+            await service.reconfigure([])
+            await asyncio.sleep(60)
+            world.engine.down = False
+            while world.running_replicas():
+                await asyncio.sleep(0.1)
+            await service.reconfigure([workload("a")])
+            await asyncio.sleep(300)
+            assert world.running_replicas() == 5
+            assert world.engine.starts == 10
+
+    virtual_time.run(main())
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "in the middle of a start"])
