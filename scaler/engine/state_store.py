@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from scaler.model import DecisionState
+from scaler.ports.errors import ConfigError
 from scaler.ports.state_store import Remembered
 
 log = structlog.get_logger(__name__)
@@ -37,10 +39,15 @@ class SqliteStateStore:
 
     async def __aenter__(self) -> Self:
         try:
-            self._connection = await self._open()
-        except sqlite3.DatabaseError as error:
-            log.warning("state_set_aside", file=str(self._set_aside()), error=str(error))
-            self._connection = await self._open()
+            try:
+                self._connection = await self._open()
+            except sqlite3.OperationalError:
+                raise  # a full disk, a lock, missing rights: the file is good, and is not to be lost
+            except sqlite3.DatabaseError as error:
+                log.warning("state_set_aside", file=str(self._set_aside()), error=str(error))
+                self._connection = await self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise ConfigError(f"the state in {self._path} cannot be used: {error}") from error
         return self
 
     async def __aexit__(
@@ -95,7 +102,8 @@ class SqliteStateStore:
             await connection.executemany(statement, rows)
             await connection.commit()
         except sqlite3.Error as error:
-            await connection.rollback()
+            with suppress(sqlite3.Error):
+                await connection.rollback()
             raise OSError(str(error)) from error
 
     async def _open(self) -> aiosqlite.Connection:
@@ -106,6 +114,10 @@ class SqliteStateStore:
             await connection.execute("PRAGMA synchronous=NORMAL")
             async with connection.execute("PRAGMA user_version") as cursor:
                 (version,) = await cursor.fetchone() or (0,)
+            async with connection.execute("PRAGMA quick_check(1)") as cursor:
+                (verdict,) = await cursor.fetchone() or ("no answer",)
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)  # noqa: TRY301 - the connection is closed in one place
             if version > SCHEMA_VERSION:
                 message = f"written by a newer version ({version}, this one writes {SCHEMA_VERSION})"
                 raise sqlite3.DatabaseError(message)  # noqa: TRY301 - the connection is closed in one place

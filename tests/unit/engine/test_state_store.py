@@ -8,7 +8,15 @@ from structlog.testing import capture_logs
 
 from scaler.engine.state_store import SCHEMA_VERSION, SqliteStateStore
 from scaler.model import DecisionState, Recommendation, ScaleEvent
+from scaler.ports.errors import ConfigError
 from scaler.ports.state_store import Remembered
+
+
+def overwrite_end(path: Path) -> None:
+    """Damage the rows, not the header."""
+    content = path.read_bytes()
+    path.write_bytes(content[:-2000] + b"\xff" * 2000)
+
 
 REMEMBERED = Remembered(
     DecisionState(
@@ -46,6 +54,7 @@ async def test_saving_again_replaces(tmp_path: Path) -> None:
     [
         pytest.param(lambda path: path.write_bytes(b"not a database at all" * 100), id="rubbish"),
         pytest.param(lambda path: path.write_bytes(path.read_bytes()[:1000]), id="truncated"),
+        pytest.param(overwrite_end, id="damaged rows"),
         pytest.param(
             lambda path: sqlite3.connect(path).execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}").connection.close(),
             id="newer version",
@@ -77,3 +86,12 @@ async def test_a_row_that_cannot_be_read_costs_that_workload_only(tmp_path: Path
         with capture_logs() as logs:
             assert await store.load() == {"good": REMEMBERED}
     assert [entry["workload"] for entry in logs] == ["bad"]
+
+
+async def test_what_cannot_be_opened_though_it_is_not_damaged_is_left_alone(tmp_path: Path) -> None:
+    """As a full disk, a lock or missing rights: setting the file aside would lose good state."""
+    path = tmp_path / "state.db"
+    path.mkdir()
+    with pytest.raises(ConfigError, match="unable to open"):
+        await SqliteStateStore(path).__aenter__()
+    assert path.is_dir()
