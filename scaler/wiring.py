@@ -23,7 +23,7 @@ from scaler.engine import plugins, state_dir
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
 from scaler.engine.memory import Memory
-from scaler.engine.reload import Configuration, Reloader
+from scaler.engine.reload import Configuration, Reloader, stamps
 from scaler.engine.service import Service
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
@@ -172,6 +172,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _load_configuration(settings: Settings) -> Configuration:
+    before = stamps(settings.paths)
     loaded = load_manifests(settings.paths, strict=settings.strict)
     for warning in loaded.warnings:
         log.warning("manifest_warning", problem=str(warning))
@@ -188,7 +189,7 @@ def _load_configuration(settings: Settings) -> Configuration:
     ]
     if foreign:
         raise InvalidManifest(foreign)
-    return Configuration(loaded.workloads, loaded.files)
+    return Configuration(loaded.workloads, loaded.files, before)
 
 
 async def _choose_actuator(settings: Settings, directory: StateDir, workloads: Sequence[Workload]) -> str:
@@ -248,7 +249,7 @@ async def _serve(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_raise_on_signal(reloader), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
-                tasks.create_task(reloader.run(configuration.files), name="reload")
+                tasks.create_task(reloader.run(configuration), name="reload")
                 tasks.create_task(service.run(configuration.workloads), name="service")
         except* _Stop:
             log.info("service_stopped", replicas="left running; `scaler down` ends them")
