@@ -107,6 +107,7 @@ class SqliteStateStore:
             raise OSError(str(error)) from error
 
     async def _open(self) -> aiosqlite.Connection:
+        sqlite3.connect(self._path).close()  # where this fails, aiosqlite would leave a thread behind
         connection = await aiosqlite.connect(self._path)
         try:
             # WAL: a kill in the middle of a write loses that write only.
