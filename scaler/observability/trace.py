@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,6 +12,7 @@ from typing import Any, Self
 import structlog
 
 from scaler.model import Decision, Reading, Workload
+from scaler.ports.errors import ConfigError
 from scaler.ports.recorder import Recorder
 
 log = structlog.get_logger(__name__)
@@ -30,14 +32,16 @@ class TraceRecorder(Recorder):
         self._readings: dict[str, dict[str, Any]] = {}
 
     def __enter__(self) -> Self:
-        self._file = self._path.open("a", buffering=1, encoding="utf-8")
+        try:
+            self._file = self._path.open("a", buffering=1, encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"the trace {self._path} cannot be written: {error.strerror}") from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
+        self._close()
 
     def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:  # noqa: ARG002
         """Keep the reading for the decision that follows."""
@@ -60,4 +64,14 @@ class TraceRecorder(Recorder):
             self._file.write(json.dumps(line) + "\n")
         except OSError as error:
             log.error("trace_ended", file=str(self._path), error=str(error))
-            self._file = None
+            self._close()
+
+    def workload_removed(self, workload: Workload) -> None:
+        """Drop a reading that no decision followed."""
+        self._readings.pop(workload.name, None)
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what could not be written is tried once more
+                file.close()

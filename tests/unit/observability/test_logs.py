@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 SCRIPT = """
 import structlog
@@ -45,3 +46,12 @@ def test_local_variables_never_reach_the_log() -> None:
 def test_the_level_is_respected() -> None:
     assert "fine_grained" in run("debug", json_lines=True)
     assert "replicas_changed" not in run("warning", json_lines=True)
+
+
+def test_a_full_disk_loses_lines_and_stops_nothing() -> None:
+    script = SCRIPT.format(level="info", json_lines=True) + "print('went on')"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert done.stdout == "went on\n"

@@ -6,9 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from scaler import simulation
 from scaler.model import Reading, Workload
 from scaler.observability.trace import TraceRecorder
+from scaler.ports.errors import ConfigError
 
 
 def test_what_was_recorded_is_replayed(tmp_path: Path, workload: Workload, record: Callable) -> None:
@@ -31,3 +35,18 @@ def test_what_was_recorded_is_replayed(tmp_path: Path, workload: Workload, recor
     rows = list(simulation.simulate(workload, steps))
     assert [row.decision.desired for row in rows] == [10, 10, 10]
     assert rows[0].t == 1000.5
+
+
+def test_a_full_disk_ends_the_recording_with_one_line(workload: Workload, record: Callable) -> None:
+    with capture_logs() as logs, TraceRecorder(Path("/dev/full")) as recorder:
+        decision = record(recorder, workload)
+        recorder.decided(workload, decision, duration_s=0)
+    assert [entry["event"] for entry in logs] == ["trace_ended"]
+
+
+def test_a_file_that_cannot_be_opened_is_a_clear_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match="no-folder/trace cannot be written"),
+        TraceRecorder(tmp_path / "no-folder" / "trace"),
+    ):
+        pass
