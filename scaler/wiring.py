@@ -35,7 +35,7 @@ from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.actuator import Actuator
-from scaler.ports.errors import ConfigError, EngineUnavailable, InvalidManifest, Problem
+from scaler.ports.errors import ActuatorError, ConfigError, EngineUnavailable, InvalidManifest, Problem
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 
@@ -106,13 +106,15 @@ async def down(path: Path) -> int:
         kind = (directory.read_note("actuator") or {}).get("kind")
         if kind is None:
             return 0
-        count = 0
         async with _make_actuator(kind, directory, network=None) as actuator:
             owned = await actuator.owned()
-            async with asyncio.TaskGroup() as tasks:
-                for name, replicas in owned.items():
-                    count += len(replicas)
-                    tasks.create_task(actuator.remove(name), name=f"remove:{name}")
+            count = sum(map(len, owned.values()))
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    for name in owned:
+                        tasks.create_task(actuator.remove(name), name=f"remove:{name}")
+            except* ActuatorError as errors:
+                raise errors.exceptions[0] from None  # one outage fails all of them alike
         async with SqliteStateStore(directory.database) as store:
             for name in await store.load():
                 await store.forget(name)

@@ -80,7 +80,7 @@ class Keeper:
             if unit.state is not UnitState.CREATED:
                 await self._runtime.signal(unit.id, SIGTERM if unit.grace_s > 0 else SIGKILL)
         except BaseException:
-            del self._told_at[unit.id]  # the next one to see the mark sends the signal
+            self._told_at.pop(unit.id, None)  # the next one to see the mark sends the signal
             raise
 
     def see(self, units: Sequence[Unit]) -> None:

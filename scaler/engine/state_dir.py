@@ -40,10 +40,12 @@ class StateDir:
             return None
 
     def write_note(self, name: str, content: Any) -> None:
-        """Keep a small JSON value; readers see the old or the new one, never a part."""
-        temporary = self.path / f".{name}.json.new"
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self.path / f"{name}.json")
+        """Keep a small JSON value; readers see the old or the new one, never a part.
+
+        Raises:
+            ConfigError: The folder cannot be written.
+        """
+        _write_whole(self.path / f"{name}.json", json.dumps(content))
 
 
 def open_unlocked(path: Path) -> StateDir:
@@ -87,7 +89,14 @@ def open_locked(path: Path) -> Iterator[StateDir]:
 def _owner_id(path: Path) -> str:
     owner_file = path / "owner"
     if not owner_file.exists():
-        temporary = path / ".owner.new"
-        temporary.write_text(uuid.uuid4().hex)
-        temporary.replace(owner_file)
+        _write_whole(owner_file, uuid.uuid4().hex)
     return owner_file.read_text().strip()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        temporary.write_text(text)
+        temporary.replace(path)
+    except OSError as error:
+        raise ConfigError(f"the state dir {path.parent} cannot be written: {error.strerror}") from error

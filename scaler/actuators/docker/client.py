@@ -47,7 +47,7 @@ class EngineClient:
     """
 
     def __init__(self, base_url: str | None, *, threads: int, timeout_s: float) -> None:
-        self._settings: Mapping[str, Any] = {**kwargs_from_env()} if base_url is None else {"base_url": base_url}
+        self._base_url = base_url
         self._threads = threads
         self._timeout_s = timeout_s
         self._api: APIClient | None = None
@@ -58,9 +58,13 @@ class EngineClient:
         """Return the SDK's client, for use in a thread; may raise whatever the SDK raises."""
         with self._opening:
             if self._api is None:
+                # Read here, since it looks for certificates, which may be missing.
+                settings: Mapping[str, Any] = (
+                    kwargs_from_env() if self._base_url is None else {"base_url": self._base_url}
+                )
                 # The version is negotiated, which is why this needs an engine that answers.
                 self._api = APIClient(
-                    version="auto", timeout=int(self._timeout_s), max_pool_size=self._threads, **self._settings
+                    version="auto", timeout=int(self._timeout_s), max_pool_size=self._threads, **settings
                 )
             return self._api
 

@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import structlog
+
+_log = structlog.get_logger(__name__)
+
 # A log beyond this is moved aside; the one moved aside before goes.
 MAX_LOG_BYTES = 10 * 1024 * 1024
 
@@ -43,6 +47,7 @@ class Records:
         self._folder = state_dir / "replicas"
         self._ended_logs = state_dir / "logs"
         self._owner = owner
+        self._reported: set[str] = set()
 
     def folder(self, replica_id: str) -> Path:
         """Return a replica's folder."""
@@ -60,15 +65,21 @@ class Records:
     def get(self, replica_id: str) -> Record | None:
         """Return a record; None when there is none, or it is another owner's."""
         try:
-            content = json.loads((self.folder(replica_id) / "record.json").read_bytes())
+            record = Record(**json.loads((self.folder(replica_id) / "record.json").read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             return None  # removed, or interrupted while it was made: nothing was started
-        record = Record(**content)
+        except (ValueError, TypeError):
+            # As after a power cut. Said once; it must not hide the others.
+            if replica_id not in self._reported:
+                self._reported.add(replica_id)
+                _log.warning("replica_record_unreadable", folder=str(self.folder(replica_id)))
+            return None
         return record if record.owner == self._owner else None
 
     def put(self, record: Record) -> None:
         """Write a record: wholly or, when interrupted, not at all."""
         folder = self.folder(record.id)
+        self._folder.mkdir(exist_ok=True, mode=0o700)
         (folder / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = folder / "record.json.new"
         draft.write_text(json.dumps(asdict(record)))

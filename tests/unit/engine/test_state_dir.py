@@ -61,3 +61,13 @@ def test_a_file_in_its_place_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(ConfigError, match="cannot be used"), state_dir.open_locked(tmp_path / "state"):
         pass
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / ".owner.new").mkdir()
+    with pytest.raises(ConfigError, match="cannot be written"), state_dir.open_locked(tmp_path):
+        pass
+    (tmp_path / ".owner.new").rmdir()
+    (tmp_path / ".service.json.new").mkdir()
+    with state_dir.open_locked(tmp_path) as directory, pytest.raises(ConfigError, match="cannot be written"):
+        directory.write_note("service", {})
