@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable, Transient
 from scalers.redis.config import Server
-from scalers.redis.connection import disconnect, new_connection
+from scalers.redis.connection import disconnect, new_connection, send
 from scalers.redis.errors import translate
 from scalers.redis.keyspace import KeyspaceEvents, notifies
 
@@ -142,7 +142,7 @@ class RedisClient:
     async def _round_trip(self, commands: list[Command]) -> list[Any]:
         if not commands:
             return []
-        await self._connection.send_packed_command(self._connection.pack_commands(commands))
+        await send(self._connection, commands)
         replies: list[Any] = []
         for _ in commands:
             try:

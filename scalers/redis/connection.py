@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from scalers.redis.config import Server
@@ -43,6 +45,15 @@ def new_connection(server: Server, *, socket_timeout_s: float | None = SOCKET_TI
     if server.tls is None:
         return Connection(**options)
     return _TlsConnection(context=server.tls.context(), **options)
+
+
+async def send(connection: Connection, commands: Sequence[tuple[str | int | bytes, ...]]) -> None:
+    """Send commands in one go, connecting first where needed."""
+    try:
+        await connection.send_packed_command(connection.pack_commands(commands))
+    except RuntimeError as error:
+        # How uvloop says that the peer has reset the connection.
+        raise RedisConnectionError("the connection was reset") from error
 
 
 async def disconnect(connection: Connection) -> None:

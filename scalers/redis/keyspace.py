@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from scaler.ports.errors import SourceError
 from scalers.redis.config import Server
-from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection
+from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
 from scalers.redis.errors import translate
 
 # Events after which a key may hold more than before. What only takes away is not among them: workers cause those.
@@ -132,7 +132,7 @@ class KeyspaceEvents:
             # The server answers in this order, refusals included, which name no channel.
             self._unanswered.extend(channel for _, channel in entries)
             try:
-                await connection.send_packed_command(connection.pack_commands(entries))
+                await send(connection, entries)
             except (RedisError, OSError) as error:
                 raise translate(error, source=self._server) from error
 
