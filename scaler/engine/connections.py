@@ -14,6 +14,10 @@ import structlog
 from scaler.ports.errors import SourceUnavailable
 
 T = TypeVar("T")
+
+# A client that takes longer to close is given up.
+CLOSE_DEADLINE_S = 5.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -22,6 +26,7 @@ class _Client:
 
     def __init__(self) -> None:
         self.users = 0
+        self.stays: set[asyncio.Timeout] = set()
         self.opened: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.unused = asyncio.Event()
         self.closed = asyncio.Event()
@@ -66,10 +71,19 @@ class SharedConnections:
             client = self._clients[kind, key] = _Client()
             self._holders.create_task(self._hold(kind, key, client, connect), name=f"{kind} client")
         client.users += 1
+        stay = asyncio.timeout(None)
+        client.stays.add(stay)
         try:
             # Shielded: one borrower's cancellation is not the others'.
-            yield await asyncio.shield(client.opened)
+            opened = await asyncio.shield(client.opened)
+            async with stay:
+                yield opened
+        except TimeoutError as error:
+            if not stay.expired():
+                raise
+            raise SourceUnavailable(f"the {kind} client crashed") from error
         finally:
+            client.stays.discard(stay)
             client.users -= 1
             if client.users == 0:
                 self._forget(kind, key, client)
@@ -80,20 +94,23 @@ class SharedConnections:
         self, kind: str, key: Hashable, client: _Client, connect: Callable[[], AbstractAsyncContextManager[Any]]
     ) -> None:
         try:
-            async with connect() as opened:
+            async with asyncio.timeout(None) as closing, connect() as opened:
                 self._count(kind, 1)
                 try:
                     client.opened.set_result(opened)
                     await client.unused.wait()
+                    closing.reschedule(asyncio.get_running_loop().time() + CLOSE_DEADLINE_S)
                 finally:
                     self._count(kind, -1)
         except Exception as error:  # noqa: BLE001 - a client's bug must not bring down the clients of other triggers
             if client.opened.done():
                 _log.exception("shared_client_crashed", kind=kind)
+                # It is of no use to its borrowers any more: they are thrown out, and may borrow another.
+                for stay in client.stays:
+                    stay.reschedule(asyncio.get_running_loop().time())
             else:
                 client.opened.set_exception(error)
         finally:
-            # Whoever still has a crashed client sees it fail; who asks next gets a new one.
             self._forget(kind, key, client)
             if not client.opened.done():
                 client.opened.set_exception(SourceUnavailable(f"the {kind} client was closed while it was opened"))

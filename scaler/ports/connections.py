@@ -22,5 +22,8 @@ class Connections(Protocol):
             key: Everything that makes two clients different: address, credentials, TLS. Never logged.
             connect: Makes the client. It must not need the server to be up: a client connects at first use and
                 recovers by itself.
+
+        Raises:
+            SourceUnavailable: Inside the borrower's block, when the client crashed; another may be borrowed.
         """
         ...

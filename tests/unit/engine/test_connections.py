@@ -9,9 +9,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 import pytest
 from structlog.testing import capture_logs
 
-from scaler.engine.connections import SharedConnections
+from scaler.engine.connections import CLOSE_DEADLINE_S, SharedConnections
 from scaler.ports.errors import SourceUnavailable
-from scaler.testing.leaks import no_leaks, until
+from scaler.testing import virtual_time
+from scaler.testing.leaks import no_leaks
 
 
 class Client:
@@ -125,13 +126,30 @@ async def test_a_client_that_crashes_is_logged_and_made_anew_without_harm_to_oth
     broken, replacement, bystander = Client(), Client(), Client()
     async with no_leaks(), SharedConnections() as connections, AsyncExitStack() as stack:
         await stack.enter_async_context(connections.shared("redis", "b", bystander.connect))
-        with capture_logs() as logs:
-            async with connections.shared("redis", "a", broken.connect):
-                broken.crash.set()
-                await until(lambda: broken.closed == 1)
+        with capture_logs() as logs, pytest.raises(SourceUnavailable, match="the redis client crashed"):
+            await crash_while_borrowed(connections, broken)
+        assert broken.closed == 1
         assert [(entry["event"], entry["kind"]) for entry in logs] == [("shared_client_crashed", "redis")]
         assert await enter(connections, replacement.connect) is replacement
         assert bystander.closed == 0
+
+
+def test_a_client_that_hangs_while_it_closes_is_given_up() -> None:
+    client = Client()
+
+    @asynccontextmanager
+    async def hanging() -> AsyncIterator[Client]:
+        yield client
+        await asyncio.sleep(3600)
+
+    async def main() -> float:
+        async with SharedConnections() as connections:
+            await enter(connections, hanging)
+        return asyncio.get_running_loop().time()
+
+    with capture_logs() as logs:
+        assert virtual_time.run(main()) == CLOSE_DEADLINE_S
+    assert [entry["event"] for entry in logs] == ["shared_client_crashed"]
 
 
 async def test_leaving_closes_what_is_still_borrowed() -> None:
@@ -155,6 +173,12 @@ async def test_a_client_whose_opening_is_cut_off_is_unavailable() -> None:
 async def enter(connections: SharedConnections, connect: Callable[[], AbstractAsyncContextManager[Client]]) -> Client:
     async with connections.shared("redis", "a", connect) as client:
         return client
+
+
+async def crash_while_borrowed(connections: SharedConnections, client: Client) -> None:
+    async with connections.shared("redis", "a", client.connect):
+        client.crash.set()
+        await asyncio.sleep(10)
 
 
 async def expect_unavailable(
