@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from pydantic import SecretStr
 
@@ -115,7 +116,7 @@ class Registry:
     password: SecretStr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for the cached property
 class App:
     """An app that we run ourselves.
 
@@ -133,7 +134,7 @@ class App:
     termination_grace_period_s: float = 30.0
     revision_suffix: str = ""
 
-    @property
+    @cached_property
     def revision(self) -> str:
         """The revision's suffix: the manifest's own, or a digest of what a replica is made of.
 

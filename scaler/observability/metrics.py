@@ -23,6 +23,7 @@ class _TriggerSeries:
     active: Any
     up: Any
     errors: Any
+    read_s: Any
 
 
 @dataclass(slots=True)
@@ -90,7 +91,8 @@ class PrometheusRecorder(Recorder):
             self._target.labels(*labels).set(trigger.policy.target)
             self._bugs.labels(*labels)
             series.triggers[trigger.name] = _TriggerSeries(
-                *(m.labels(*labels) for m in (self._value, self._wants, self._active, self._up, self._errors))
+                *(m.labels(*labels) for m in (self._value, self._wants, self._active, self._up, self._errors)),
+                read_s=self._read_s.labels(trigger.type),
             )
         self._series[workload.name] = series
 
@@ -117,8 +119,7 @@ class PrometheusRecorder(Recorder):
         series.up.set(0 if reading.error else 1)
         if reading.error:
             series.errors.inc()
-        type_ = next(t.type for t in workload.triggers if t.name == trigger)
-        self._read_s.labels(type_).observe(duration_s)
+        series.read_s.observe(duration_s)
 
     def plugin_bug(self, workload: Workload, trigger: str) -> None:
         """Count a plugin's bug."""

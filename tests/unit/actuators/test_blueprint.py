@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydantic import SecretStr
 
@@ -39,3 +41,11 @@ def test_several_containers_are_rejected() -> None:
     container = Container("a", "image")
     with pytest.raises(ReplicaRejected, match="not supported yet"):
         blueprint("r", "api", App((container, container)), dns_suffix="d")
+
+
+def test_a_revision_is_digested_once() -> None:
+    """Every tick asks for it."""
+    app = App((Container("main", "image"),))
+    assert app.revision is app.revision
+    assert replace(app, termination_grace_period_s=1.0).revision != app.revision
+    assert App((Container("main", "image"),)).revision == app.revision
