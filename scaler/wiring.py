@@ -28,7 +28,7 @@ from scaler.engine.service import Service
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
 from scaler.engine.workload_loop import WorkloadLoop
-from scaler.model import ForeignTarget, SourceLocation, Workload
+from scaler.model import ForeignTarget, Replica, SourceLocation, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
 from scaler.observability.metrics import PrometheusRecorder
@@ -89,7 +89,7 @@ async def run(settings: Settings) -> None:
     """
     with state_dir.open_locked(settings.state_dir) as directory:
         configuration = _load_configuration(settings)
-        kind = await _choose_actuator(settings, directory, configuration.workloads)
+        kind = await _choose_actuator(settings, directory)
         with api.bind(settings.listen) as listener:
             await _serve(settings, directory, configuration, kind, listener)
 
@@ -194,10 +194,10 @@ def _load_configuration(settings: Settings) -> Configuration:
     return Configuration(loaded.workloads, loaded.files, before)
 
 
-async def _choose_actuator(settings: Settings, directory: StateDir, workloads: Sequence[Workload]) -> str:
+async def _choose_actuator(settings: Settings, directory: StateDir) -> str:
     """Return the actuator's kind: as asked, else what this state dir had before, else Docker where it answers."""
     before = (directory.read_note("actuator") or {}).get("kind")
-    kind = settings.actuator
+    kind = str(settings.actuator)
     if kind == "auto":
         kind = before or ("docker" if await _docker_answers() else "process")
     if before is not None and before != kind:
@@ -205,8 +205,9 @@ async def _choose_actuator(settings: Settings, directory: StateDir, workloads: S
             f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
             " end them with `scaler down`, or give this service another --state-dir"
         )
-    log.info("actuator_chosen", kind=kind, workloads=len(workloads))
-    directory.write_note("actuator", {"kind": kind})
+    log.info("actuator_chosen", kind=kind)
+    if settings.network is not None and kind != "docker":
+        log.warning("option_ignored", option="--network", hint="only containers join a network")
     return kind
 
 
@@ -232,7 +233,7 @@ async def _serve(
 ) -> None:
     registry = CollectorRegistry()
     board = StatusBoard()
-    recorders: list[Recorder] = [PrometheusRecorder(registry), board]
+    recorders: list[Recorder] = [PrometheusRecorder(registry), board, _ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))
@@ -244,7 +245,8 @@ async def _serve(
         service = await stack.enter_async_context(make_service(actuator, memory, recorder))
         reloader = Reloader(lambda: _load_configuration(settings), service.reconfigure, recorder)
         server = api.Server(api.make_app(board, registry))
-        address = "{}:{}".format(*listener.getsockname()[:2])
+        host, port = listener.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         directory.write_note("service", {"address": address, "pid": os.getpid()})
         log.info("service_started", api=f"http://{address}", state_dir=str(directory.path))
         try:
@@ -259,6 +261,21 @@ async def _serve(
             (directory.path / "service.json").unlink(missing_ok=True)
 
 
+class _ActuatorNote(Recorder):
+    """Keeps in the state dir which actuator may own replicas: from the first answer of its engine on."""
+
+    def __init__(self, directory: StateDir, kind: str) -> None:
+        self._directory = directory
+        self._kind = kind
+        self._kept = False
+
+    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:  # noqa: ARG002
+        """Keep it; nothing is started before the first observation."""
+        if not self._kept:
+            self._directory.write_note("actuator", {"kind": self._kind})
+            self._kept = True
+
+
 class _Stop(Exception):
     """The service was told to stop."""
 
@@ -267,14 +284,18 @@ async def _raise_on_signal(reloader: Reloader) -> None:
     """Raise _Stop at SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads the manifests again."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
+    told = False
 
-    def on_stop(number: int) -> None:
-        if stop.is_set():
+    def on_stop(number: int, _: object) -> None:
+        nonlocal told
+        if told:
             os._exit(128 + number)
-        stop.set()
+        told = True
+        loop.call_soon_threadsafe(stop.set)
 
+    # Not the event loop's handlers: a second signal has to end the process although a plugin blocks the loop.
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_stop, number)
+        signal.signal(number, on_stop)
     loop.add_signal_handler(signal.SIGHUP, reloader.request)
     await stop.wait()
     raise _Stop

@@ -76,11 +76,12 @@ class Actuation:
             if failure is None:
                 if complaint is not None:
                     self._log.info("actuation_recovered")
+                    self._recorder.actuation_recovered(self._workload)
                 complaint = None
                 backoff.reset()
                 rejected.reset()
                 continue
-            self._recorder.actuation_failed(self._workload)
+            self._recorder.actuation_failed(self._workload, error=failure.text)
             if failure.kind != complaint:
                 self._log.warning("actuation_failed", error=failure.text)
             complaint = failure.kind

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from traceback import extract_tb
 from typing import Any
 
 import structlog
@@ -56,6 +57,7 @@ class TriggerReader:
         self._not_opened = ""
         self._reading: asyncio.Task[Reading] | None = None
         self._available = True
+        self._bug_logged = False
         self._log = log.bind(workload=workload.name, trigger=trigger.name)
 
     async def run(self, wake: Callable[[], None]) -> None:
@@ -110,7 +112,7 @@ class TriggerReader:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             self._not_opened = f"opening the scaler {self.trigger.type!r} raised {type(error).__name__}"
-            self._count_bug()
+            self._count_bug(error)
 
     async def _relay_pushes(self, scaler: Scaler[Any], wake: Callable[[], None]) -> None:
         backoff = Backoff(first_s=0.5, longest_s=30)
@@ -122,11 +124,11 @@ class TriggerReader:
                 break
             except SourceError as error:
                 self._log.debug("push_interrupted", error=str(error))
-            except BUGS:
+            except BUGS as error:
                 # A push is only a hint: polling goes on whatever the plugin raised.
                 if being_cancelled():
                     raise
-                self._count_bug()
+                self._count_bug(error)
             if being_cancelled():
                 return
             await asyncio.sleep(backoff.next_delay())
@@ -143,13 +145,16 @@ class TriggerReader:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise
             # A bug of the plugin: counted and logged once per outage, and the trigger is unknown.
-            self._count_bug()
+            self._count_bug(error)
             return Reading.failed(f"the scaler {self.trigger.type!r} raised {type(error).__name__}")
 
-    def _count_bug(self) -> None:
+    def _count_bug(self, error: BaseException) -> None:
+        """Count it, and log once per outage what was raised and where; not its text, which may hold a secret."""
         self._recorder.plugin_bug(self._workload, self.trigger.name)
-        if self._available:
-            self._log.exception("plugin_bug", type=self.trigger.type)
+        if self._available and not self._bug_logged:
+            frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)]
+            self._log.error("plugin_bug", type=self.trigger.type, raised=type(error).__name__, traceback=frames)
+            self._bug_logged = True
 
     def _log_change(self, reading: Reading) -> None:
         """Say once that a source is lost, and once that it is back."""
@@ -158,6 +163,7 @@ class TriggerReader:
         elif reading.error is not None and self._available:
             self._log.warning("trigger_unavailable", error=reading.error)
         self._available = reading.error is None
+        self._bug_logged = self._bug_logged and not self._available
 
 
 def _checked(reading: Any) -> Reading:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+from difflib import get_close_matches
 from urllib.parse import quote
 
 from scaler.observability.api import WorkloadList
@@ -39,7 +40,13 @@ class ApiClient:
             ServiceNotReached: Nothing answers.
             WorkloadNotFound: There is no such workload.
         """
-        return WorkloadView.model_validate_json(self._get(f"/v1/workloads/{quote(name, safe='')}"))
+        try:
+            return WorkloadView.model_validate_json(self._get(f"/v1/workloads/{quote(name, safe='')}"))
+        except WorkloadNotFound:
+            names = [workload.name for workload in self.workloads()]
+            close = get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}? " if close else ""
+            raise WorkloadNotFound(f"no workload {name!r} ({hint}there are: {', '.join(names) or 'none'})") from None
 
     def _get(self, path: str) -> bytes:
         connection = http.client.HTTPConnection(self._address, timeout=10)

@@ -34,6 +34,8 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
         *(f"  limit {limit.rule}: from {limit.before} to {limit.after}" for limit in decision.limits),
         f"  next change: {_describe_next_change(decision, now)}",
     ]
+    if workload.actuation_error is not None:
+        lines.append(f"  replicas could not be changed: {workload.actuation_error}")
     lines += [f"  replica {replica.name}: {replica.detail}" for replica in workload.replicas if replica.detail]
     return lines
 

@@ -68,10 +68,15 @@ class FanOut(Recorder):
                 reaction_s=reaction_s,
             )
 
-    def actuation_failed(self, workload: Workload) -> None:
+    def actuation_failed(self, workload: Workload, *, error: str) -> None:
         """Pass it on."""
         for recorder in self._recorders:
-            recorder.actuation_failed(workload)
+            recorder.actuation_failed(workload, error=error)
+
+    def actuation_recovered(self, workload: Workload) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.actuation_recovered(workload)
 
     def connections_open(self, kind: str, count: int) -> None:
         """Pass it on."""

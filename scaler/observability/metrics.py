@@ -91,7 +91,11 @@ class PrometheusRecorder(Recorder):
             self._target.labels(*labels).set(trigger.policy.target)
             self._bugs.labels(*labels)
             series.triggers[trigger.name] = _TriggerSeries(
-                *(m.labels(*labels) for m in (self._value, self._wants, self._active, self._up, self._errors)),
+                value=self._value.labels(*labels),
+                wants=self._wants.labels(*labels),
+                active=self._active.labels(*labels),
+                up=self._up.labels(*labels),
+                errors=self._errors.labels(*labels),
                 read_s=self._read_s.labels(trigger.type),
             )
         self._series[workload.name] = series
@@ -167,7 +171,7 @@ class PrometheusRecorder(Recorder):
         if reaction_s is not None:
             self._reaction_s.observe(reaction_s)
 
-    def actuation_failed(self, workload: Workload) -> None:
+    def actuation_failed(self, workload: Workload, *, error: str) -> None:  # noqa: ARG002
         """Count a failed change."""
         self._failures.labels(workload.name).inc()
 

@@ -69,6 +69,7 @@ class WorkloadView(BaseModel):
     current_replicas: int
     ready_replicas: int
     last_change_at: float | None
+    actuation_error: str | None
     triggers: list[TriggerView]
     replicas: list[ReplicaView]
     decision: DecisionView | None
@@ -82,6 +83,7 @@ class StatusBoard(Recorder):
         self._decisions: dict[str, Decision] = {}
         self._replicas: dict[str, tuple[Replica, ...]] = {}
         self._changed_at: dict[str, float] = {}
+        self._errors: dict[str, str] = {}
 
     def undecided(self) -> list[str]:
         """Return the workloads that have not been decided yet."""
@@ -111,6 +113,7 @@ class StatusBoard(Recorder):
             current_replicas=len(staying),
             ready_replicas=sum(replica.state is ReplicaState.READY for replica in staying),
             last_change_at=self._changed_at.get(name),
+            actuation_error=self._errors.get(name),
             triggers=_trigger_views(workload, decision),
             replicas=[ReplicaView.model_validate(replica, from_attributes=True) for replica in replicas],
             decision=_decision_view(decision) if decision else None,
@@ -122,7 +125,7 @@ class StatusBoard(Recorder):
 
     def workload_removed(self, workload: Workload) -> None:
         """Show it no more."""
-        for kept in (self._workloads, self._decisions, self._replicas, self._changed_at):
+        for kept in (self._workloads, self._decisions, self._replicas, self._changed_at, self._errors):
             kept.pop(workload.name, None)
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
@@ -130,6 +133,14 @@ class StatusBoard(Recorder):
         self._decisions[workload.name] = decision
         if decision.desired != decision.current:
             self._changed_at[workload.name] = decision.at
+
+    def actuation_failed(self, workload: Workload, *, error: str) -> None:
+        """Show why replicas are missing."""
+        self._errors[workload.name] = error
+
+    def actuation_recovered(self, workload: Workload) -> None:
+        """Show the error no more."""
+        self._errors.pop(workload.name, None)
 
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show the replicas."""

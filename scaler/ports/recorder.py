@@ -41,8 +41,11 @@ class Recorder:
     ) -> None:
         """The actuator did something; `reaction_s` from the reading behind it to its start command."""
 
-    def actuation_failed(self, workload: Workload) -> None:
-        """The actuator could not do it."""
+    def actuation_failed(self, workload: Workload, *, error: str) -> None:
+        """The actuator could not do it; `error` holds no secret."""
+
+    def actuation_recovered(self, workload: Workload) -> None:
+        """The actuator could do it again."""
 
     def connections_open(self, kind: str, count: int) -> None:
         """How many shared clients of that kind are open."""

@@ -113,7 +113,9 @@ def test_an_unexpected_exception_is_a_bug_that_is_counted_and_logged_once_with_t
     assert [reading.value for reading in readings] == [None, None, 1]
     assert bugs == 2
     assert [entry["event"] for entry in logs] == ["plugin_bug", "trigger_unavailable", "trigger_recovered"]
-    assert logs[0]["exc_info"]
+    assert logs[0]["raised"] == "ZeroDivisionError"
+    assert "oops" not in str(logs)
+    assert any(frame.endswith(" __call__") for frame in logs[0]["traceback"])
 
 
 def test_a_hung_read_ends_at_the_deadline() -> None:

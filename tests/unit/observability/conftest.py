@@ -60,7 +60,7 @@ def record_one_tick(recorder: Recorder, workload: Workload) -> Decision:
     recorder.observed(workload, replicas)
     recorder.decided(workload, decision, duration_s=0.00002)
     recorder.actuated(workload, started=10, stopped=0, failed=1, duration_s=0.3, reaction_s=0.31)
-    recorder.actuation_failed(workload)
+    recorder.actuation_failed(workload, error="no such image")
     recorder.connections_open("redis", 1)
     recorder.configuration_reloaded(accepted=True)
     return decision

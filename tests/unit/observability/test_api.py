@@ -113,5 +113,8 @@ def test_explanation_names_trigger_value_target_limit_and_next_change(
         "  trigger redis-0 (redis): value 80, target 5 (AverageValue), active, wants 16",
         "  limit maxReplicaCount: from 16 to 10",
         "  next change: at 00:21:40 UTC, in 299.0 s, or earlier when a reading changes",
+        "  replicas could not be changed: no such image",
         "  replica worker--a-2: exit code 1",
     ]
+    board.actuation_recovered(workload)
+    assert board.view("worker").actuation_error is None
