@@ -214,10 +214,12 @@ def list_plugins(
     type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the parameters of this one.")] = None,
 ) -> None:
     """List the installed scalers and where they come from, or the parameters of one."""
-    installed = {plugin.type: plugin for plugin in plugins.installed()}
+    installed: dict[str, plugins.Plugin] = {}
+    for plugin in plugins.installed():
+        installed.setdefault(plugin.type, plugin)
     if type_ is None:
         table = Table("type", "from", "summary", box=None)
-        for plugin in installed.values():
+        for plugin in plugins.installed():
             table.add_row(plugin.type, f"{plugin.distribution} {plugin.version}", plugin.summary)
         Console().print(table)
         return

@@ -13,6 +13,7 @@ from scaler.ports.errors import PluginBroken
 from scaler.ports.scaler import Scaler, ScalerConfig
 
 GROUP = "scaler.scalers"
+DISTRIBUTION = "event-scaler"
 ScalerType: TypeAlias = type[Scaler[Any]]
 
 _SOURCES = {"M": "metadata", "E": "environment", "A": "authentication"}
@@ -68,17 +69,23 @@ class Parameter:
 
 
 def installed() -> tuple[Plugin, ...]:
-    """Return every installed scaler by type, importing each; nothing that it does on import is raised."""
+    """Return every installed scaler by type, importing each; nothing that it does on import is raised.
+
+    A type of our own cannot be taken over: another package's use of its name leaves it as it is, and is broken.
+    """
     by_type: dict[str, dict[tuple[str, str], EntryPoint]] = defaultdict(dict)
     for entry in entry_points(group=GROUP):
         # The same distribution may be seen twice, as in a checkout that is also installed.
         by_type[entry.name][_origin(entry)[0], entry.value] = entry
-    return tuple(_plugin(type_, list(by_type[type_].values())) for type_ in sorted(by_type))
+    return tuple(plugin for type_ in sorted(by_type) for plugin in _plugins(type_, list(by_type[type_].values())))
 
 
 def discover() -> dict[str, ScalerType | PluginBroken]:
     """Return what stands behind every trigger type that an installed package provides."""
-    return {plugin.type: plugin.found for plugin in installed()}
+    found: dict[str, ScalerType | PluginBroken] = {}
+    for plugin in installed():
+        found.setdefault(plugin.type, plugin.found)
+    return found
 
 
 def parameters(scaler: ScalerType) -> tuple[Parameter, ...]:
@@ -89,6 +96,17 @@ def parameters(scaler: ScalerType) -> tuple[Parameter, ...]:
         _parameter(name, properties, required=name in required)
         for name, properties in schema.get("properties", {}).items()
     )
+
+
+def _plugins(type_: str, entries: list[EntryPoint]) -> Iterator[Plugin]:
+    """Yield what stands behind a type, the usable one first."""
+    own = [entry for entry in entries if _origin(entry)[0] == DISTRIBUTION]
+    yield _plugin(type_, own or entries)
+    for entry in entries if own else ():
+        distribution, version = _origin(entry)
+        if distribution != DISTRIBUTION:
+            cause = f"{entry.value} has the type of a scaler that comes with {DISTRIBUTION}"
+            yield Plugin(type_, distribution, version, PluginBroken(type_, distribution, cause))
 
 
 def _plugin(type_: str, entries: list[EntryPoint]) -> Plugin:

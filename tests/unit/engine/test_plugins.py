@@ -138,6 +138,13 @@ def test_a_type_that_two_packages_provide_is_reported_with_both(site: Path) -> N
     assert "more than one scaler" in plugin.found.cause
 
 
+def test_a_package_cannot_take_over_a_type_of_our_own(site: Path) -> None:
+    install(site, "greedy_plugin", GOOD.replace('"good"', '"redis"'), "redis = greedy_plugin:Good")
+    assert discover()["redis"] is RedisListScaler
+    greedy = next(plugin for plugin in installed() if plugin.distribution == "greedy-plugin")
+    assert "comes with event-scaler" in greedy.summary
+
+
 def test_parameters_say_default_values_origin_and_need() -> None:
     by_name = {parameter.name: parameter for parameter in parameters(RedisListScaler)}
     assert by_name["listName"].required
