@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +24,7 @@ from scaler.engine.connections import SharedConnections
 from scaler.engine.memory import Memory
 from scaler.engine.reload import Configuration, Reloader, stamps
 from scaler.engine.service import Service
+from scaler.engine.signals import Stop, raise_on_signal
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
 from scaler.engine.workload_loop import WorkloadLoop
@@ -251,11 +251,11 @@ async def _serve(
         log.info("service_started", api=f"http://{address}", state_dir=str(directory.path))
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_raise_on_signal(reloader), name="signals")
+                tasks.create_task(raise_on_signal(reloader.request), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
                 tasks.create_task(reloader.run(configuration), name="reload")
                 tasks.create_task(service.run(configuration.workloads), name="service")
-        except* _Stop:
+        except* Stop:
             log.info("service_stopped", replicas="left running; `scaler down` ends them")
         finally:
             (directory.path / "service.json").unlink(missing_ok=True)
@@ -274,28 +274,3 @@ class _ActuatorNote(Recorder):
         if not self._kept:
             self._directory.write_note("actuator", {"kind": self._kind})
             self._kept = True
-
-
-class _Stop(Exception):
-    """The service was told to stop."""
-
-
-async def _raise_on_signal(reloader: Reloader) -> None:
-    """Raise _Stop at SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads the manifests again."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    told = False
-
-    def on_stop(number: int, _: object) -> None:
-        nonlocal told
-        if told:
-            os._exit(128 + number)
-        told = True
-        loop.call_soon_threadsafe(stop.set)
-
-    # Not the event loop's handlers: a second signal has to end the process although a plugin blocks the loop.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_stop)
-    loop.add_signal_handler(signal.SIGHUP, reloader.request)
-    await stop.wait()
-    raise _Stop
