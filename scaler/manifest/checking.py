@@ -59,9 +59,14 @@ def _prune(report: Report, annotation: Any, value: Any, path: Path) -> Any:
             usable[key] = _prune(report, fields[key].annotation, item, here)
     for key, info in fields.items():
         for marker in info.metadata:
-            if isinstance(marker, Needed) and value.get(key) is None:
+            if isinstance(marker, Needed) and _is_absent(value.get(key), info.annotation):
+                usable.pop(key, None)
                 report.missing((*path, key), marker.expected)
     return usable
+
+
+def _is_absent(value: Any, annotation: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip() and _bare(annotation) is not SecretStr)
 
 
 def _unknown(report: Report, path: Path, key: str, fields: Mapping[str, FieldInfo]) -> None:

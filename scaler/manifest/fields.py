@@ -46,7 +46,7 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The field must be there."""
+    """The field must be there, and a text must not be blank (secrets may be)."""
 
     expected: str = "a value"
 

@@ -14,6 +14,7 @@ from scaler.manifest.keda.authentication import ConfigMap, KubernetesSecret, Tri
 from scaler.manifest.keda.objects import CLUSTER, NAMESPACED, KubernetesObjects
 from scaler.manifest.keda.workload import APP_KIND, DeclaredScaling, declare_scaling, scaled_workload
 from scaler.manifest.kinds import DocumentKind, kind_of
+from scaler.manifest.kubernetes_list import items_of
 from scaler.manifest.located import Document
 from scaler.manifest.problems import Report, closest, describe, dotted, listed
 from scaler.manifest.triggers import Scalers
@@ -88,8 +89,13 @@ class _Loading:
                 Problem(location, dotted(part.path), part.found, part.expected, part.hint, part.warning)
             )
             return
-        self.documents += 1
         report = Report(part, self.problems)
+        items = items_of(report)
+        if items is not None:
+            for item in items:
+                self.add(file, item)
+            return
+        self.documents += 1
         kind = kind_of(report)
         if kind is DocumentKind.APP:
             self._add_app(declare_app(report, self.outside))
@@ -116,14 +122,9 @@ class _Loading:
             workload = self._workload(declared, scaled_by)
             if workload is None or not workload.name or declared in surplus:
                 continue
-            if workload.name in found:
-                first = found[workload.name].location
-                path = ("name",) if isinstance(declared, DeclaredApp) else ("metadata", "name")
-                found_text = f"{describe(workload.name)} a second time"
-                declared.report.error(
-                    path, "a name of its own for each workload", found=found_text, hint=f"first at {first}"
-                )
-            found.setdefault(workload.name, workload)
+            first = found.setdefault(workload.name, workload)
+            if first is not workload:
+                self._reject_name(declared, first.location)
         return tuple(found.values())
 
     def sorted_problems(self) -> tuple[Problem, ...]:
@@ -137,7 +138,16 @@ class _Loading:
 
     def _add_app(self, app: DeclaredApp) -> None:
         self._declared.append(app)
-        self._apps.setdefault(app.name, app)
+        first = self._apps.setdefault(app.name, app)
+        if app.name and first is not app:
+            self._reject_name(app, first.report.document.location)
+
+    @staticmethod
+    def _reject_name(declared: DeclaredApp | DeclaredScaling, first: SourceLocation | None) -> None:
+        path = ("name",) if isinstance(declared, DeclaredApp) else ("metadata", "name")
+        found = f"{describe(declared.name)} a second time"
+        declared.report.error(path, "a name of its own for each workload", found=found, hint=f"first at {first}")
+        declared.report.broken.add(path)
 
     def _claim(self, scaled_by: dict[tuple[str, str, str], DeclaredScaling], scaling: DeclaredScaling) -> bool:
         if not scaling.target.name:

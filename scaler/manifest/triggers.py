@@ -82,6 +82,10 @@ class _Building:
     def _collect(self) -> None:
         """Fill values in KEDA's order: the environment, then metadata, then authentication parameters win."""
         metadata = self._source.metadata
+        written = self._report.document.get((*self._source.path, "metadata"))
+        for key, value in written.items() if isinstance(written, Mapping) else ():
+            if value is None and self._parameter(key) is None:
+                self._unknown_key(key, beside_value=False)
         for key in sorted(metadata, key=lambda key: not key.endswith(FROM_ENV)):
             self._collect_metadata(key, metadata[key])
         if self._source.auth is None:
@@ -96,17 +100,9 @@ class _Building:
 
     def _collect_metadata(self, key: str, text: str) -> None:
         path = (*self._source.path, "metadata", key)
-        exact, base = self._known.get(key), self._known.get(key.removesuffix(FROM_ENV))
-        parameter = exact or base
+        exact, parameter = self._known.get(key), self._parameter(key)
         if parameter is None:
-            keys = metadata_keys(self._known)
-            meant = nearest(key, keys)
-            swallowed = missing_space(key)
-            hint = swallowed or (f"did you mean {meant}?" if meant else "")
-            expected = f"one of {listed(keys)}"
-            hide = bool(swallowed)
-            self._report.error(path, expected, found="an unknown key", hint=hint, at_key=True, hide_key=hide)
-            self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
+            self._unknown_key(key, beside_value=True)
         elif parameter.unsupported:
             self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
             self._spoil(parameter.name)
@@ -117,6 +113,21 @@ class _Building:
         else:
             self._report.error(path, self._ways(parameter.name), found="the key in metadata", at_key=True)
             self._spoil(parameter.name)
+
+    def _parameter(self, key: str) -> Parameter | None:
+        return self._known.get(key) or self._known.get(key.removesuffix(FROM_ENV))
+
+    def _unknown_key(self, key: str, *, beside_value: bool) -> None:
+        keys = metadata_keys(self._known)
+        meant, swallowed = nearest(key, keys), missing_space(key)
+        hint = swallowed or (f"did you mean {meant}?" if meant else "")
+        # A key without a value may be a value that lost its key.
+        hide = bool(swallowed) or not (beside_value or (meant and key.isalpha()))
+        path = (*self._source.path, "metadata", key)
+        self._report.error(
+            path, f"one of {listed(keys)}", found="an unknown key", hint=hint, at_key=True, hide_key=hide
+        )
+        self._spoil(meant if meant in self._known else meant.removesuffix(FROM_ENV))
 
     def _collect_auth(self, name: str, auth: AuthParameter) -> None:
         parameter = self._known.get(name)

@@ -29,7 +29,8 @@ _PATH: Path = ("metadata", "annotations")
 
 def read_pause(report: Report, annotations: Mapping[str, str]) -> Pause:
     """Return what the annotations ask for."""
-    for name in annotations:
+    written = report.document.get(_PATH)
+    for name in written if isinstance(written, Mapping) else ():
         if name in _HPA_ONLY:
             hint = "ignored: there is no HPA here"
             report.warn((*_PATH, name), "the annotation to be absent", found="the annotation", hint=hint)

@@ -114,6 +114,8 @@ def _source(
             name=reference.name,
             environment=environment,
         )
+    elif declared.report.is_broken((*path, "authenticationRef", "name")):
+        auth = None
     type_ = trigger.type or ""
     return TriggerSource(
         path=path,

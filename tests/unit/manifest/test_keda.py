@@ -167,9 +167,22 @@ def test_a_scaled_object_that_cannot_be_is_explained(manifests: Loader, spec: st
 
 def test_annotations_that_nobody_reads_are_errors(manifests: Loader) -> None:
     metadata = "annotations: {autoscaling.keda.sh/pause: 'true', autoscaling.keda.sh/paused-replicas: few}"
-    lines = manifests.lines(unscaled(manifests), manifests.scaled_object(metadata=metadata))
-    assert "did you mean autoscaling.keda.sh/paused?" in lines[0]
-    assert "found 'few', expected a replica count" in lines[1]
+    for text in (metadata, metadata.replace("'true'", "null")):
+        lines = manifests.lines(unscaled(manifests), manifests.scaled_object(metadata=text))
+        assert "did you mean autoscaling.keda.sh/paused?" in lines[0]
+        assert "found 'few', expected a replica count" in lines[1]
+
+
+def test_a_blank_text_is_missing_where_one_is_needed(manifests: Loader) -> None:
+    triggers = "[{type: '', metadata: {a: b}}, {type: queue, metadata: {queueName: j}, authenticationRef: {name: ' '}}]"
+    text = manifests.scaled_object(triggers=triggers).replace("name: worker", "name: ''")
+    assert [(problem.path, problem.found) for problem in manifests.problems(text)] == [
+        ("spec.scaleTargetRef.name", "nothing"),
+        ("spec.triggers[0].type", "nothing"),
+        ("spec.triggers[1].authenticationRef.name", "nothing"),
+    ]
+    (line,) = manifests.lines(manifests.ruled("{type: '', metadata: {queueName: j, address: h}}"))
+    assert "custom.type: found nothing, expected the type of a scaler" in line
 
 
 def test_harmless_fields_are_warnings(manifests: Loader) -> None:
@@ -208,6 +221,41 @@ def test_two_scaled_objects_for_one_target_are_refused(manifests: Loader) -> Non
 def test_two_workloads_of_one_name_are_refused(manifests: Loader) -> None:
     (problem,) = manifests.problems(manifests.ruled(), manifests.scaled_object(name="worker", kind="Deployment"))
     assert (problem.path, problem.expected) == ("metadata.name", "a name of its own for each workload")
+
+
+def test_two_apps_of_one_name_are_refused_whoever_scales_them(manifests: Loader) -> None:
+    (problem,) = manifests.problems(unscaled(manifests), unscaled(manifests), manifests.scaled_object())
+    assert (problem.location.file, problem.path) == (str(manifests.folder / "m1.yaml"), "name")
+    assert (problem.found, problem.hint.rpartition("/")[2]) == ("'worker' a second time", "m0.yaml:1:1")
+
+
+def indented(text: str) -> str:
+    return "- " + text.replace("\n", "\n  ").rstrip() + "\n"
+
+
+def test_a_list_is_its_objects_at_their_own_positions(manifests: Loader) -> None:
+    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
+    head = "apiVersion: v1\nkind: List\nmetadata: {resourceVersion: ''}\nitems:\n"
+    scaled = manifests.scaled_object(kind="Deployment")
+    loaded = manifests.load(head + indented(pod) + indented(scaled))
+    assert [(workload.name, workload.location.line) for workload in loaded.workloads] == [("so", 8)]
+    assert [(warning.location.line, warning.found) for warning in loaded.warnings] == [(6, "'Pod'")]
+    (line,) = manifests.lines(head + indented(pod) + indented(scaled + "  maxReplicas: 1\n"), pod)[1:2]
+    assert line.startswith("m0.yaml:17:5: spec.maxReplicas: found an unknown field")
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        ("items: x", "items: found a single value, expected a list"),
+        ("itms: []", "itms: found an unknown field, expected one of apiVersion, items, kind (did you mean items?)"),
+        ("items: [5]", "found a single value, expected a mapping"),
+        ("items: []", "found no document, expected at least one manifest"),
+    ],
+)
+def test_a_list_without_objects_is_explained(manifests: Loader, items: str, expected: str) -> None:
+    lines = manifests.lines(f"apiVersion: v1\nkind: List\n{items}\n")
+    assert any(expected in line for line in lines), lines
 
 
 def test_an_app_that_is_not_there_is_named_and_the_rest_still_checked(manifests: Loader) -> None:

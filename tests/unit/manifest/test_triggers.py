@@ -104,6 +104,15 @@ def test_a_parameter_that_cannot_be_is_explained(manifests: Loader, metadata: st
     assert "hunter2" not in "".join(lines)
 
 
+def test_unknown_keys_without_a_value_are_reported_and_those_that_may_be_secrets_not_shown(manifests: Loader) -> None:
+    metadata = "{queueName: j, address: a, mode: , queuLenght: , password:hunter2, hunter2, pin=hunter2}"
+    lines = manifests.lines(rule(manifests, metadata))
+    assert [line.split(": ")[1].rpartition(".")[2] for line in lines] == ["queuLenght"] + ["metadata"] * 3
+    assert "did you mean queueLength?" in lines[0]
+    assert "is a space missing after ':'?" in lines[1]
+    assert "hunter2" not in "".join(lines)
+
+
 def test_one_cause_is_one_problem(manifests: Loader) -> None:
     text = rule(manifests, "{queueNam: j, addressFromEnv: HOSTS}", "[{secretRef: z, triggerParameter: pin}]")
     assert [problem.path.rpartition(".")[2] for problem in manifests.problems(text)] == [
