@@ -21,6 +21,7 @@ from rich.table import Table
 
 from scaler import simulation, wiring
 from scaler.engine import plugins
+from scaler.manifest import Outside
 from scaler.model import Workload
 from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
@@ -136,7 +137,7 @@ def run(
 def validate(paths: Manifests, *, strict: Strict = False) -> None:
     """Check manifests: every problem at once, exit code 2. Needs no server and changes nothing."""
     with errors_as_exit_codes():
-        loaded = wiring.load_manifests(paths, strict=strict)
+        loaded = wiring.load_manifests(paths, strict=strict, outside=Outside.OPTIONAL)
     for warning in loaded.warnings:
         typer.echo(warning, err=True)
     for workload in loaded.workloads:
@@ -252,7 +253,10 @@ def simulate(
 ) -> None:
     """Replay a trace through the real decision: what would this policy have done? No I/O, nothing is scaled."""
     with errors_as_exit_codes():
-        chosen = choose_workload(wiring.load_manifests([manifest]).workloads, workload)
+        loaded = wiring.load_manifests([manifest], outside=Outside.OPTIONAL)
+        for warning in loaded.warnings:
+            typer.echo(warning, err=True)
+        chosen = choose_workload(loaded.workloads, workload)
         names = [trigger.name for trigger in chosen.triggers]
         try:
             lines = trace.read_text(encoding="utf-8").splitlines()

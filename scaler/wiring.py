@@ -28,6 +28,7 @@ from scaler.engine.signals import Stop, raise_on_signal
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
 from scaler.engine.workload_loop import WorkloadLoop
+from scaler.manifest import Outside
 from scaler.model import ForeignTarget, Replica, SourceLocation, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
@@ -72,13 +73,17 @@ class Settings:
     record: Path | None = None
 
 
-def load_manifests(paths: Sequence[Path], *, strict: bool = False) -> manifest.Manifests:
+def load_manifests(
+    paths: Sequence[Path], *, strict: bool = False, outside: Outside = Outside.REQUIRED
+) -> manifest.Manifests:
     """Read manifests with the installed scalers and the service's environment.
+
+    Only who does not run them may take what they refer to as optional.
 
     Raises:
         InvalidManifest: At least one problem.
     """
-    return manifest.load(paths, scalers=plugins.discover(), environ=os.environ, strict=strict)
+    return manifest.load(paths, scalers=plugins.discover(), environ=os.environ, strict=strict, outside=outside)
 
 
 async def run(settings: Settings) -> None:

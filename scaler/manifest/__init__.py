@@ -2,5 +2,6 @@
 
 from scaler.manifest.loading import Manifests, load
 from scaler.manifest.schema import json_schema
+from scaler.manifest.values import Outside
 
-__all__ = ["Manifests", "json_schema", "load"]
+__all__ = ["Manifests", "Outside", "json_schema", "load"]

@@ -12,10 +12,25 @@ from scaler.model import MetricType
 
 @dataclass(frozen=True, slots=True)
 class AuthParameter:
-    """A value from a secret, environment variable or file, and the path to blame for it."""
+    """A value from a secret, environment variable or file, and where a manifest says which parameter it is for."""
 
     value: str = field(repr=False)
+    report: Report = field(repr=False)
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """What a trigger gets besides its metadata.
+
+    Attributes:
+        parameters: By name; None for a value that is missing and has been reported. None when the whole is missing,
+            which has been reported too.
+        unknown: It may give more parameters, which are not here.
+    """
+
+    parameters: Mapping[str, AuthParameter | None] | None = field(default_factory=dict, repr=False)
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +42,13 @@ class Environment:
             has been reported too.
         origin: What to call the place.
         container: The name of the container that they belong to; None for the service's own environment.
+        optional: What is not here may be where the target runs.
     """
 
     variables: Mapping[str, str | None] | None = field(repr=False)
     origin: str
     container: str | None = None
+    optional: bool = False
 
     def check_container(self, report: Report, path: Path, name: str | None) -> None:
         """Report a container's name that means another container, or none at all."""
@@ -53,8 +70,7 @@ class TriggerSource:
         type: The scaler's type.
         name: Unique within the workload.
         metadata: As written.
-        auth: By parameter name; None for a value that is missing and has been reported. None when the whole is missing,
-            which has been reported too.
+        auth: Its authentication parameters.
         metric_type: How values are used.
     """
 
@@ -63,5 +79,5 @@ class TriggerSource:
     type: str
     name: str
     metadata: Mapping[str, str]
-    auth: Mapping[str, AuthParameter | None] | None
+    auth: Authentication
     metric_type: MetricType = MetricType.AVERAGE_VALUE

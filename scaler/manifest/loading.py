@@ -18,7 +18,7 @@ from scaler.manifest.kubernetes_list import items_of
 from scaler.manifest.located import Document
 from scaler.manifest.problems import Report, closest, describe, dotted, listed
 from scaler.manifest.triggers import Scalers
-from scaler.manifest.values import OutsideValues
+from scaler.manifest.values import Outside, OutsideValues
 from scaler.manifest.yaml_documents import Flaw
 from scaler.model import App, ForeignTarget, SourceLocation, Workload
 from scaler.ports.errors import InvalidManifest, Problem
@@ -40,7 +40,14 @@ class Manifests:
     files: tuple[Path, ...]
 
 
-def load(paths: Sequence[Path], *, scalers: Scalers, environ: Mapping[str, str], strict: bool = False) -> Manifests:
+def load(
+    paths: Sequence[Path],
+    *,
+    scalers: Scalers,
+    environ: Mapping[str, str],
+    strict: bool = False,
+    outside: Outside = Outside.REQUIRED,
+) -> Manifests:
     """Read manifests.
 
     Args:
@@ -48,11 +55,13 @@ def load(paths: Sequence[Path], *, scalers: Scalers, environ: Mapping[str, str],
         scalers: By type: the plugin, or why it cannot be used (which concerns its users only).
         environ: The service's environment, for secret values.
         strict: Take warnings for errors.
+        outside: OPTIONAL when the manifests are only looked at: what they refer to and is not here is then a warning,
+            and its place is taken by something that fits.
 
     Raises:
         InvalidManifest: Something is wrong; it carries all problems, warnings among them.
     """
-    loading = _Loading(scalers, OutsideValues(environ))
+    loading = _Loading(scalers, OutsideValues(environ, outside))
     files = ManifestFiles()
     for file, part in files.read(paths):
         loading.add(file, part)
@@ -174,7 +183,8 @@ class _Loading:
     def _scaled(self, declared: DeclaredScaling) -> Workload | None:
         name = declared.target.name or ""
         target: App | ForeignTarget = ForeignTarget(declared.kind, name)
-        environment = Environment(dict(self.outside.environ), "the service's environment")
+        optional = self.outside.presence is Outside.OPTIONAL
+        environment = Environment(dict(self.outside.environ), "the service's environment", optional=optional)
         app = self._apps.get(name) if declared.kind == APP_KIND else None
         lost = declared.kind == APP_KIND and app is None
         if app is not None:

@@ -20,12 +20,14 @@ class Parameter:
 
     Attributes:
         name: As manifests write it.
+        field: What the model calls it.
         sources: Some of M (metadata), E (`<name>FromEnv`) and A (authentication parameter).
         secret: The value must never be shown.
         unsupported: KEDA has it, this scaler does not yet (`scaler.ports.parameters.NotSupportedYet`).
     """
 
     name: str
+    field: str
     sources: str
     secret: bool
     unsupported: bool
@@ -36,7 +38,8 @@ def parameters(config: type[ScalerConfig]) -> Mapping[str, Parameter]:
     found = {}
     for field_name, info in config.model_fields.items():
         for name in _names(field_name, info):
-            found[name] = Parameter(name, _sources(info), _is_secret(info.annotation), info.annotation is type(None))
+            unsupported = info.annotation is type(None)
+            found[name] = Parameter(name, field_name, _sources(info), _is_secret(info.annotation), unsupported)
     return found
 
 

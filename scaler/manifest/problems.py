@@ -122,6 +122,11 @@ class Report:
         location = self.document.locate(path, key=at_key)
         self.problems.append(Problem(location, dotted(path[:-1] if hide_key else path), shown, expected, hint, warning))
 
+    def unchecked(self, path: Path, expected: str, subject: str, *, found: str | None = None, hint: str = "") -> None:
+        """Add, as harmless, that something could not be checked because it is not here."""
+        said = f"not checked: {subject} is not here"
+        self.error(path, expected, found=found, hint=f"{said}; {hint}" if hint else said, warning=True)
+
     def warn(self, path: Path, expected: str, *, found: str | None = None, hint: str = "") -> None:
         """Add something that is harmless."""
         self.error(path, expected, found=found, hint=hint, at_key=True, warning=True)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-
-from pydantic import ValidationError
+from dataclasses import dataclass
 
 from scaler.manifest.checking import expectation
 from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, missing_space, nearest
+from scaler.manifest.unknown_values import configure
+from scaler.manifest.values import UNKNOWN, Unknown
 from scaler.model import Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
 from scaler.ports.scaler import Scaler, ScalerConfig
@@ -51,6 +52,14 @@ def find_scaler(report: Report, scalers: Scalers, path: Path, type_: str) -> typ
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """Where a value stands."""
+
+    report: Report
+    path: Path
+
+
 class _Building:
     """The collection of one trigger's parameters."""
 
@@ -60,7 +69,8 @@ class _Building:
         self._environment = environment
         self._known: Mapping[str, Parameter] = {}
         self._values: dict[str, str] = {}
-        self._origins: dict[str, Path] = {}
+        self._origins: dict[str, _Origin | None] = {}
+        self._unknown: set[str] = set()
         self._complete = True
 
     def build(self, scalers: Scalers) -> Trigger | None:
@@ -88,11 +98,11 @@ class _Building:
                 self._unknown_key(key, beside_value=False)
         for key in sorted(metadata, key=lambda key: not key.endswith(FROM_ENV)):
             self._collect_metadata(key, metadata[key])
-        if self._source.auth is None:
+        if self._source.auth.parameters is None:
             for parameter in self._known.values():
                 if "A" in parameter.sources:
                     self._spoil(parameter.name)
-        for name, auth in (self._source.auth or {}).items():
+        for name, auth in (self._source.auth.parameters or {}).items():
             if auth is None:
                 self._spoil(name)
             else:
@@ -107,7 +117,7 @@ class _Building:
             self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
             self._spoil(parameter.name)
         elif exact is not None and "M" in exact.sources:
-            self._take(key, text, path)
+            self._take(key, text, self._report, path)
         elif exact is None and "E" in parameter.sources:
             self._take_variable(parameter.name, text, path)
         else:
@@ -134,24 +144,25 @@ class _Building:
         found = f"the authentication parameter {describe(name)}"
         if parameter is None:
             names = [known.name for known in self._known.values() if "A" in known.sources]
-            self._report.error(auth.path, f"one of {listed(names)}", found=found, hint=closest(name, names))
+            auth.report.error(auth.path, f"one of {listed(names)}", found=found, hint=closest(name, names))
         elif parameter.unsupported:
-            self._report.error(auth.path, "the parameter to be absent", found=found, hint=NOT_YET)
+            auth.report.error(auth.path, "the parameter to be absent", found=found, hint=NOT_YET)
             self._spoil(name)
         elif "A" not in parameter.sources:
-            self._report.error(auth.path, self._ways(name), found=found)
+            auth.report.error(auth.path, self._ways(name), found=found)
             self._spoil(name)
         else:
-            self._take(name, auth.value, auth.path)
+            self._take(name, auth.value, auth.report, auth.path)
 
-    def _take(self, name: str, value: str, path: Path) -> None:
+    def _take(self, name: str, value: str, report: Report, path: Path) -> None:
         if not value.strip():
             return  # KEDA takes an empty value for an absent one
-        if name in self._values:
+        if name in self._values and (before := self._origins[name]) is not None:
             hint = "authentication parameters win over metadata, metadata over the environment"
-            self._report.warn(self._origins[name], f"only one source of {name!r}", found="one of several", hint=hint)
+            before.report.warn(before.path, f"only one source of {name!r}", found="one of several", hint=hint)
+        (self._unknown.add if isinstance(value, Unknown) else self._unknown.discard)(name)
         self._values[name] = value
-        self._origins[name] = path
+        self._origins[name] = _Origin(report, path)
 
     def _take_variable(self, name: str, variable: str, path: Path) -> None:
         if not variable.strip():
@@ -160,18 +171,27 @@ class _Building:
         if variables is None:
             self._spoil(name)
         elif variable not in variables:
-            hint = closest(variable, variables)
-            self._report.error(path, f"a variable of {self._environment.origin}", hint=hint)
-            self._spoil(name)
+            self._lack_variable(name, path, closest(variable, variables))
         elif (value := variables[variable]) is None:
             self._spoil(name)
         else:
-            self._take(name, value, path)
+            self._take(name, value, self._report, path)
+
+    def _lack_variable(self, name: str, path: Path, hint: str) -> None:
+        # For a secret's name, somebody may have written the secret itself.
+        found = "a name that is not shown" if self._known[name].secret else None
+        expected = f"a variable of {self._environment.origin}"
+        if self._environment.optional:
+            self._report.unchecked(path, expected, "the variable", found=found, hint=hint)
+            self._take(name, UNKNOWN, self._report, path)
+        else:
+            self._report.error(path, expected, found=found, hint=hint)
+            self._spoil(name)
 
     def _spoil(self, name: str) -> None:
         """Remember that a value exists in the manifest but cannot be had, so that it is not called missing too."""
         self._complete = False
-        self._origins.setdefault(name, ())
+        self._origins.setdefault(name, None)
 
     def _ways(self, name: str) -> str:
         ways = {"M": f"{name} in metadata", "E": f"{name}{FROM_ENV} in metadata", "A": f"{name} as a secret"}
@@ -179,21 +199,23 @@ class _Building:
 
     def _validated(self, scaler: type[Scaler[ScalerConfig]]) -> ScalerConfig | None:
         try:
-            return scaler.Config.model_validate(self._values)
-        except ValidationError as invalid:
-            for error in invalid.errors(include_url=False, include_input=False):
+            config, errors = configure(
+                scaler.Config, self._values, unknown=self._unknown, more=self._source.auth.unknown
+            )
+            for error in errors:
                 self._blame(error["type"], str(error["loc"][0]) if error["loc"] else "", expectation(error))
         except Exception as bug:  # noqa: BLE001 - a third party's validator; its text may hold a secret
             self._bug(bug)
-        return None
+            return None
+        return config
 
     def _blame(self, kind: str, name: str, expected: str) -> None:
         metadata = (*self._source.path, "metadata")
         origin = self._origins.get(name)
         if name in self._values and origin is not None:
-            shown = origin == (*metadata, name) and not self._known[name].secret
-            self._report.error(origin, expected, found=None if shown else f"a value of {name} that is not shown")
-        elif kind == "missing" and origin is None:
+            shown = origin.path == (*metadata, name) and not self._known[name].secret
+            origin.report.error(origin.path, expected, found=None if shown else f"a value of {name} that is not shown")
+        elif kind == "missing" and name not in self._origins:
             self._report.error((*metadata, name), self._ways(name) if name in self._known else "a value", found=NOTHING)
         elif self._complete:
             # The whole is wrong; were something in it not to be had, that would be why.

@@ -5,20 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
+
+from scaler.manifest import located
+from scaler.manifest.problems import Report
 
 # Larger than any credential or certificate chain; Kubernetes' limit for a whole Secret.
 MAX_FILE_BYTES = 1024 * 1024
+# Another machine, or the service's user, may have the file.
+_ELSEWHERE = (FileNotFoundError, NotADirectoryError, PermissionError)
 _REFERENCE = re.compile(r"\$\{(env|file):([^}]*)\}")
 
 
-class ValueMissing(Exception):
-    """A value that is not there; the parts are those of a problem, and hold no secret."""
+class Outside(Enum):
+    """Whether what manifests refer to must be here: variables, files, and Kubernetes objects of foreign targets."""
 
-    def __init__(self, found: str, expected: str, hint: str = "") -> None:
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+
+
+class Unknown(str):
+    """Stands for a value that is not here, but may be where the manifests are used."""
+
+    __slots__ = ()
+
+
+UNKNOWN = Unknown("unknown")
+
+
+class ValueMissing(Exception):
+    """A value that is not there; the parts are those of a problem, and hold no secret.
+
+    `absent` names what may be there elsewhere; it is empty when the value is here and unusable.
+    """
+
+    def __init__(self, found: str, expected: str, hint: str = "", *, absent: str = "") -> None:
         self.found = found
         self.expected = expected
         self.hint = hint
+        self.absent = absent
         super().__init__(found)
 
 
@@ -28,10 +54,12 @@ class OutsideValues:
 
     Attributes:
         environ: The service's environment.
+        presence: Whether the rest must be here.
         files: Every file that was asked for, whether it was there or not; a change of one changes the manifests.
     """
 
     environ: Mapping[str, str]
+    presence: Outside = Outside.REQUIRED
     files: set[Path] = field(default_factory=set)
 
     def resolve(self, text: str, manifest: str) -> str:
@@ -48,6 +76,14 @@ class OutsideValues:
         kind, name = match.groups()
         return self.variable(name) if kind == "env" else self.read(name, manifest).removesuffix("\n").removesuffix("\r")
 
+    def lacks(self, report: Report, path: located.Path, missing: ValueMissing) -> Unknown | None:
+        """Report a value that is not here; return what stands for it, None when it must be here."""
+        if self.presence is Outside.OPTIONAL and missing.absent:
+            report.unchecked(path, missing.expected, missing.absent, found=missing.found)
+            return UNKNOWN
+        report.error(path, missing.expected, found=missing.found, hint=missing.hint)
+        return None
+
     def variable(self, name: str) -> str:
         """Return a variable of the service's environment.
 
@@ -56,7 +92,10 @@ class OutsideValues:
         """
         if name not in self.environ:
             raise ValueMissing(
-                "nothing", f"{name!r} in the service's environment", "set it before starting the service"
+                "nothing",
+                f"{name!r} in the service's environment",
+                "set it before starting the service",
+                absent="the variable",
             )
         return self.environ[name]
 
@@ -74,7 +113,9 @@ class OutsideValues:
             with path.open("rb") as file:
                 content = file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
-            raise ValueMissing(error.strerror or "an error", f"a readable file {str(path)!r}") from None
+            absent = "the file" if isinstance(error, _ELSEWHERE) else ""
+            expected = f"a readable file {str(path)!r}"
+            raise ValueMissing(error.strerror or "an error", expected, absent=absent) from None
         if len(content) > MAX_FILE_BYTES:
             raise ValueMissing("a larger file", f"at most {MAX_FILE_BYTES} bytes in {str(path)!r}")
         try:

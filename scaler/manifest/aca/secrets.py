@@ -39,12 +39,13 @@ def read_secrets(report: Report, configuration: Configuration, outside: OutsideV
         if secret.name in secrets:
             report.error((*path, "name"), "each secret once", found=f"{describe(secret.name)} a second time")
         secrets[secret.name] = None
+        here: Path = (*path, "value")
         if secret.value is None:
             if report.document.get((*path, "keyVaultUrl")) is None:
-                report.error((*path, "value"), "a value", found=NOTHING, hint="such as ${env:NAME} or ${file:/path}")
+                report.error(here, "a value", found=NOTHING, hint="such as ${env:NAME} or ${file:/path}")
             continue
         try:
             secrets[secret.name] = outside.resolve(secret.value.get_secret_value(), report.document.file)
         except ValueMissing as missing:
-            report.error((*path, "value"), missing.expected, found=missing.found, hint=missing.hint)
+            secrets[secret.name] = outside.lacks(report, here, missing)
     return AppSecrets(report, secrets)

@@ -9,7 +9,7 @@ from scaler.manifest.aca.replica import build_app
 from scaler.manifest.aca.scale_rules import CustomRule, Scale
 from scaler.manifest.aca.secrets import AppSecrets, read_secrets
 from scaler.manifest.checking import check
-from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
+from scaler.manifest.declared import Authentication, AuthParameter, Environment, TriggerSource
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, describe
 from scaler.manifest.triggers import Scalers, build_triggers
@@ -115,7 +115,7 @@ def _source(declared: DeclaredApp, index: int, custom: CustomRule | None, name: 
             found = f"{describe(entry.trigger_parameter)} a second time"
             report.error((*here, "triggerParameter"), "each parameter once", found=found)
         blame: Path = (*here, "triggerParameter")
-        auth[entry.trigger_parameter] = None if value is None else AuthParameter(value, blame)
+        auth[entry.trigger_parameter] = None if value is None else AuthParameter(value, report, blame)
     kind = custom.type or ""
     return TriggerSource(
         path=path,
@@ -123,5 +123,5 @@ def _source(declared: DeclaredApp, index: int, custom: CustomRule | None, name: 
         type=kind,
         name=name or f"{kind}-{index}",
         metadata=custom.metadata or {},
-        auth=None if report.is_broken((*path, "auth")) else auth,
+        auth=Authentication(None if report.is_broken((*path, "auth")) else auth),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.manifest.checking import check
-from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
+from scaler.manifest.declared import Authentication, Environment, TriggerSource
 from scaler.manifest.keda.behavior import build_directions
 from scaler.manifest.keda.documents import (
     Advanced,
@@ -101,7 +101,7 @@ def _source(
     declared: DeclaredScaling, index: int, trigger: TriggerSpec, environment: Environment, objects: KubernetesObjects
 ) -> TriggerSource:
     path: Path = (*_SPEC, "triggers", index)
-    auth: dict[str, AuthParameter | None] | None = {}
+    auth = Authentication()
     reference = trigger.authentication_ref
     if reference is not None and reference.name:
         kind = reference.kind or NAMESPACED
@@ -115,7 +115,7 @@ def _source(
             environment=environment,
         )
     elif declared.report.is_broken((*path, "authenticationRef", "name")):
-        auth = None
+        auth = Authentication(None)
     type_ = trigger.type or ""
     return TriggerSource(
         path=path,

@@ -117,6 +117,25 @@ def test_running_a_foreign_target_is_refused_though_validate_takes_it(tmp_path: 
     assert "Deployment" in result.stderr
 
 
+def test_keda_yaml_of_a_cluster_is_validated_and_simulated_unchanged(tmp_path: Path) -> None:
+    path, trace = tmp_path / "keda.yaml", tmp_path / "trace.jsonl"
+    path.write_text(
+        "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: shop}\nspec:\n"
+        "  scaleTargetRef: {name: shop}\n  triggers:\n    - type: redis\n"
+        "      metadata: {addressFromEnv: REDIS_OF_THE_CLUSTER, listName: jobs}\n"
+        "      authenticationRef: {name: of-the-cluster}\n"
+    )
+    trace.write_text('{"t": 0, "readings": {"redis-0": 50}}\n')
+    relaxed, simulated = run("validate", path), run("simulate", path, "--trace", trace)
+    assert (relaxed.exit_code, simulated.exit_code) == (0, 0)
+    assert relaxed.stderr.count("not checked: ") == simulated.stderr.count("not checked: ") == 2
+    assert json.loads(simulated.stdout)["desired"] == 10
+    assert run("validate", "--strict", path).exit_code == 2
+    ran = run("run", path, "--state-dir", tmp_path / "state", "--listen", "127.0.0.1:0")
+    assert ran.exit_code == 2
+    assert "not checked" not in ran.stderr
+
+
 def test_simulate_prints_a_json_line_per_decision(manifest: Path, tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     trace.write_text('{"t": 0, "readings": {"jobs": 0}}\n{"t": 10, "readings": {"jobs": 50}}\n')

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import pytest
 from pydantic import Field, SecretStr, model_validator
 
-from scaler.manifest import Manifests, load
+from scaler.manifest import Manifests, Outside, load
 from scaler.model import MetricType, Reading, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import ConfigError, InvalidManifest, PluginBroken, Problem
@@ -136,25 +136,25 @@ spec:
   {spec}
 """
 
-    def load(self, *texts: str | bytes, strict: bool = False) -> Manifests:
+    def load(self, *texts: str | bytes, strict: bool = False, outside: Outside = Outside.REQUIRED) -> Manifests:
         paths = []
         for index, text in enumerate(texts):
             path = self.folder / f"m{index}.yaml"
             path.write_bytes(text if isinstance(text, bytes) else text.encode())
             paths.append(path)
-        return load(paths, scalers=self.scalers, environ=self.environ, strict=strict)
+        return load(paths, scalers=self.scalers, environ=self.environ, strict=strict, outside=outside)
 
     def one(self, *texts: str) -> Workload:
         (workload,) = self.load(*texts).workloads
         return workload
 
-    def problems(self, *texts: str | bytes, strict: bool = False) -> list[Problem]:
+    def problems(self, *texts: str | bytes, strict: bool = False, outside: Outside = Outside.REQUIRED) -> list[Problem]:
         with pytest.raises(InvalidManifest) as caught:
-            self.load(*texts, strict=strict)
+            self.load(*texts, strict=strict, outside=outside)
         return list(caught.value.problems)
 
-    def lines(self, *texts: str | bytes) -> list[str]:
-        return [str(problem).replace(f"{self.folder}/", "") for problem in self.problems(*texts)]
+    def lines(self, *texts: str | bytes, outside: Outside = Outside.REQUIRED) -> list[str]:
+        return [str(problem).replace(f"{self.folder}/", "") for problem in self.problems(*texts, outside=outside)]
 
 
 @pytest.fixture

@@ -329,6 +329,19 @@ def test_what_an_authentication_misses_is_named_and_not_called_missing_again(man
     ]
 
 
+def test_a_wrong_parameter_of_an_authentication_is_blamed_where_it_is_written(manifests: Loader) -> None:
+    manifests.environ["PIN"] = "too-long"
+    spec = """{secretTargetRef: [{parameter: pasword, name: creds, key: other},
+  {parameter: pin, name: creds, key: pin}], configMapTargetRef: [{parameter: address, name: conf, key: where}]}"""
+    lines = manifests.lines(*authenticated(manifests, spec))
+    assert [line.split(": found")[0] for line in lines] == [
+        "m0.yaml:4:38: spec.secretTargetRef[0].parameter",
+        "m0.yaml:5:15: spec.secretTargetRef[1].parameter",
+    ]
+    assert "did you mean password?" in lines[0]
+    assert "too-long" not in lines[1]
+
+
 @pytest.mark.parametrize(
     "spec",
     [
