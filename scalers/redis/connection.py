@@ -51,8 +51,8 @@ async def send(connection: Connection, commands: Sequence[tuple[str | int | byte
     """Send commands in one go, connecting first where needed."""
     try:
         await connection.send_packed_command(connection.pack_commands(commands))
-    except RuntimeError as error:
-        # How uvloop says that the peer has reset the connection.
+    except (RuntimeError, AttributeError) as error:
+        # How uvloop, and how asyncio's closed transport from Python 3.12 on, say that the peer has reset the connection.
         raise RedisConnectionError("the connection was reset") from error
 
 

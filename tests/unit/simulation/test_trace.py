@@ -98,8 +98,8 @@ def test_a_problem_says_what_was_expected(line: str, said: str) -> None:
 
 
 def test_broken_json_is_located() -> None:
-    (found,) = problems('{"t": 0,}')
-    assert found.startswith("trace.jsonl:1:9: ")
+    (found,) = problems('{"t": 0;}')
+    assert found.startswith("trace.jsonl:1:8: ")
 
 
 @pytest.mark.parametrize("line", ["[" * 100_000, '{"t": ' + "9" * 5000 + "}", '{"t": 1' + "0" * 400 + "}"])
