@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import ipaddress
 import os
@@ -18,7 +19,9 @@ from typing import Self
 
 import docker
 import psutil
-from docker.errors import DockerException
+import requests
+from docker.errors import APIError, DockerException
+from docker.utils import parse_repository_tag
 
 from scaler.ports.errors import ScalerError
 
@@ -75,10 +78,15 @@ class DockerServer:
         if self._folder is None:
             return
         if self._process is not None:
-            with self.client() as client:
+            with contextlib.suppress(DockerException, requests.RequestException), self.client() as client:
                 for container in client.containers(all=True, quiet=True):
-                    client.remove_container(container["Id"], force=True, v=True)
+                    # After a restart the engine sometimes finds a file system busy, for good. It goes all the same:
+                    with contextlib.suppress(APIError):
+                        client.remove_container(container["Id"], force=True, v=True)
             self.stop()
+            if os.path.ismount(self._folder / "data"):
+                # what an engine unmounts itself unless something in it is still mounted.
+                subprocess.run(["umount", "--recursive", self._folder / "data"], check=False)
         if self._bridge:
             subprocess.run(["ip", "link", "delete", self._bridge], check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -132,11 +140,12 @@ class DockerServer:
 
     def busybox_image(self, name: str, script: str) -> None:
         """Make an image `name` whose default command is `script`, run by busybox's sh; no registry takes part."""
+        repository, tag = parse_repository_tag(name)
         with self.client() as client:
             client.import_image(
                 src=_busybox_tar(script),
-                repository=name.partition(":")[0],
-                tag=name.partition(":")[2] or "latest",
+                repository=repository,
+                tag=tag or "latest",
                 changes=['CMD ["/script"]', "ENV PATH=/bin"],
             )
 
