@@ -113,6 +113,7 @@ class Runtime(ABC):
         """Get what every replica of the app needs, such as its image. May be cancelled at once.
 
         Raises:
+            RegistryUnavailable: It cannot be had now.
             ReplicaRejected: It cannot be had, or the app asks for what this engine cannot do.
         """
 

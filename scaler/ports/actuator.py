@@ -64,6 +64,7 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
 
         Raises:
             EngineUnavailable: The engine does not answer.
+            RegistryUnavailable: An image is missing and cannot be pulled now.
             ReplicaRejected: No replica of this workload can be started as the manifest is written.
         """
 

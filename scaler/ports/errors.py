@@ -12,6 +12,7 @@ ScalerError
 │   └── SourceRejected           Permanent: bad credentials, wrong kind of key, no such queue
 └── ActuatorError                replicas could not be made to match
     ├── EngineUnavailable        Transient: the container engine does not answer
+    ├── RegistryUnavailable      Transient: an image's registry does not answer the engine
     └── ReplicaRejected          Permanent: no such image, bad command, a volume that cannot be made
 
 The engine asks one question of a SourceError or ActuatorError: is it `Transient` (try again soon, with back-off) or
@@ -133,6 +134,10 @@ class ActuatorError(ScalerError):
 
 class EngineUnavailable(Transient, ActuatorError):
     """The container engine does not answer."""
+
+
+class RegistryUnavailable(Transient, ActuatorError):
+    """An image's registry does not answer the engine."""
 
 
 class ReplicaRejected(Permanent, ActuatorError):

@@ -45,6 +45,7 @@ class DockerRuntime(Runtime):
 
     async def close(self) -> None:
         """See `Runtime.close`."""
+        await self._images.close()
         if self._events is not None:
             await self._events.close()
         self._client.close()

@@ -121,7 +121,6 @@ async def test_readiness_over_http_at_the_containers_own_address(docker_server: 
 @pytest.mark.parametrize(
     ("app", "named"),
     [
-        pytest.param(App((Container("worker", "127.0.0.1:1/no/such:image"),)), "127.0.0.1:1/no/such:image", id="image"),
         pytest.param(served(resources=Resources(cpu_cores=4096.0)), "CPU", id="more-cpu-than-there-is"),
         pytest.param(served(command=("no-such-command",)), "no-such-command", id="command"),
         pytest.param(served(volume_mounts=(VolumeMount("x", "/x"),)), "x", id="volume"),
