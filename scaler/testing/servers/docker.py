@@ -80,15 +80,15 @@ class DockerServer:
         if self._process is not None:
             with contextlib.suppress(DockerException, requests.RequestException), self.client() as client:
                 for container in client.containers(all=True, quiet=True):
-                    # After a restart the engine sometimes finds a file system busy, for good. It goes all the same:
+                    # After a restart the engine sometimes finds a file system busy, for good: see below.
                     with contextlib.suppress(APIError):
                         client.remove_container(container["Id"], force=True, v=True)
             self.stop()
-            if os.path.ismount(self._folder / "data"):
-                # what an engine unmounts itself unless something in it is still mounted.
-                subprocess.run(["umount", "--recursive", self._folder / "data"], check=False)
         if self._bridge:
             subprocess.run(["ip", "link", "delete", self._bridge], check=False)
+        for mount in psutil.disk_partitions(all=True):
+            if Path(mount.mountpoint).is_relative_to(self._folder):
+                subprocess.run(["umount", mount.mountpoint], check=False)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder = None
 
