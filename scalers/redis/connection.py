@@ -52,7 +52,7 @@ async def send(connection: Connection, commands: Sequence[tuple[str | int | byte
     try:
         await connection.send_packed_command(connection.pack_commands(commands))
     except (RuntimeError, AttributeError) as error:
-        # How uvloop, and how asyncio's closed transport from Python 3.12 on, say that the peer has reset the connection.
+        # How uvloop, and from Python 3.12 on asyncio's closed transport, say that the peer has reset the connection.
         raise RedisConnectionError("the connection was reset") from error
 
 
