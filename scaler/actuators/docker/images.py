@@ -14,9 +14,6 @@ from scaler.actuators.docker.pulling import engine_of, pull
 from scaler.model import Registry
 from scaler.ports.errors import ReplicaRejected
 
-# Other names of Docker's own registry.
-_DOCKER_HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
-
 
 class Images:
     """The engine's images.
@@ -88,13 +85,8 @@ def _server(image: str) -> str:
 
 def _login(image: str, registries: Iterable[Registry]) -> Registry | None:
     """Return the manifest's credentials for the image's registry."""
-    server = _canonical(_server(image))
-    return next((each for each in registries if _canonical(each.server) == server), None)
-
-
-def _canonical(server: str) -> str:
-    host = server.removeprefix("https://").removeprefix("http://").partition("/")[0].lower()
-    return "docker.io" if host in _DOCKER_HUB else host
+    server = _server(image)
+    return next((each for each in registries if auth.resolve_index_name(each.server.lower()) == server), None)
 
 
 def _auth_header(api: Any, image: str, login: Registry | None) -> bytes | None:
