@@ -61,8 +61,13 @@ def _prune(report: Report, annotation: Any, value: Any, path: Path) -> Any:
         for marker in info.metadata:
             if isinstance(marker, Needed) and _is_absent(value.get(key), info.annotation):
                 usable.pop(key, None)
-                report.missing((*path, key), marker.expected)
+                _missing(report, path, key, marker)
     return usable
+
+
+def _missing(report: Report, path: Path, key: str, needed: Needed) -> None:
+    if not needed.unless or not report.is_broken((*path, needed.unless)):
+        report.missing((*path, key), needed.expected)
 
 
 def _is_absent(value: Any, annotation: Any) -> bool:

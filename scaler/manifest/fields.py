@@ -46,9 +46,15 @@ class Ignored:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """The field must be there, and a text must not be blank (secrets may be)."""
+    """The field must be there, and a text must not be blank (secrets may be).
+
+    Attributes:
+        expected: What should stand there.
+        unless: A field that stands in for it.
+    """
 
     expected: str = "a value"
+    unless: str = ""
 
 
 class DocumentModel(BaseModel):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaler.manifest.located import Document
+from scaler.manifest.regular_file import read_regular
 from scaler.manifest.yaml_documents import Flaw, parse
 
 # About two thousand workloads, for which the parser needs some five seconds.
@@ -55,8 +56,7 @@ class ManifestFiles:
 
 def _parse_file(file: Path) -> Iterator[Document | Flaw]:
     try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_FILE_BYTES + 1)
+        content = read_regular(file, MAX_FILE_BYTES + 1)
     except OSError as error:
         yield Flaw(1, 1, error.strerror or "an error", "a file that can be read")
         return

@@ -31,7 +31,9 @@ def dotted(path: Path) -> str:
 
 def missing_space(key: str) -> str:
     """Return a hint when a key swallowed its value, as in `{password:hunter2}`; such a key must not be shown."""
-    return "is a space missing after ':'?" if ":" in key else ""
+    if ":" in key:
+        return "is a space missing after ':'?"
+    return "is ':' meant instead of '='?" if "=" in key else ""
 
 
 def shorten(text: str) -> str:
@@ -47,6 +49,8 @@ def describe(value: Any) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
+    if "=" in str(value):
+        return "a text with '=' that is not shown"  # such as a connection string, or a variable with its value
     if isinstance(value, Scalar) and value.plain and value.isprintable():
         return shorten(value)
     return repr(shorten(str(value)))

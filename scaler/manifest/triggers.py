@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from scaler.manifest.checking import expectation
 from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
+from scaler.manifest.keda.trigger_types import KEDA_TYPES
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, missing_space, nearest
@@ -48,7 +49,8 @@ def find_scaler(report: Report, scalers: Scalers, path: Path, type_: str) -> typ
     elif type_ in _INGRESS_TYPES:
         report.error(path, "the type of a scaler", hint=f"scaling on {type_} requests is {NOT_YET}")
     else:
-        report.error(path, f"the type of an installed scaler ({listed(scalers)})", hint=closest(type_, scalers))
+        hint = f"{type_} is {NOT_YET}" if type_ in KEDA_TYPES else closest(type_, scalers)
+        report.error(path, f"the type of an installed scaler ({listed(scalers)})", hint=hint)
     return None
 
 
@@ -213,7 +215,10 @@ class _Building:
         metadata = (*self._source.path, "metadata")
         origin = self._origins.get(name)
         if name in self._values and origin is not None:
-            shown = origin.path == (*metadata, name) and not self._known[name].secret
+            # What a secret may give may be one wherever it stands, such as an address with a password in it.
+            shown = (
+                origin.path == (*metadata, name) and self._known[name].sources == "M" and not self._known[name].secret
+            )
             origin.report.error(origin.path, expected, found=None if shown else f"a value of {name} that is not shown")
         elif kind == "missing" and name not in self._origins:
             self._report.error((*metadata, name), self._ways(name) if name in self._known else "a value", found=NOTHING)

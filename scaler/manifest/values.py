@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scaler.manifest import located
 from scaler.manifest.problems import Report
+from scaler.manifest.regular_file import read_regular
 
 # Larger than any credential or certificate chain; Kubernetes' limit for a whole Secret.
 MAX_FILE_BYTES = 1024 * 1024
@@ -110,8 +111,7 @@ class OutsideValues:
         path = Path(manifest).parent / name
         self.files.add(path)
         try:
-            with path.open("rb") as file:
-                content = file.read(MAX_FILE_BYTES + 1)
+            content = read_regular(path, MAX_FILE_BYTES + 1)
         except OSError as error:
             absent = "the file" if isinstance(error, _ELSEWHERE) else ""
             expected = f"a readable file {str(path)!r}"

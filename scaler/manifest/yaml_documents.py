@@ -99,7 +99,12 @@ def _syntax_flaw(error: Exception, first_line: int, part: str) -> Flaw:
         if "maximum depth" in problem:
             return Flaw(line, column, f"more than {MAX_DEPTH} levels of nesting", "a manifest")
         if "'\\t'" in problem:
-            return Flaw(line, column, "a tab", expected, "indent with spaces, never with tabs")
+            written = part.split("\n")[mark.line][: mark.column] if mark else ""
+            hint = "write a space instead" if written.strip(" -") else "indent with spaces, never with tabs"
+            return Flaw(line, column, "a tab", expected, hint)
+        if "end of stream" in problem and "quoted" in str(error.context) and error.context_mark:
+            line, column = first_line + error.context_mark.line + 1, error.context_mark.column + 1
+            return Flaw(line, column, "a quote that is never closed", "the same quote at the end of the text")
         problem = _without_quotes(problem)
         if match := _EXPECTED.match(problem):
             expected, problem = match.groups()

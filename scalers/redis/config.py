@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from scaler.ports.parameters import Boolean, NotNegativeInteger, NotSupportedYet
 from scaler.ports.scaler import ScalerConfig
@@ -42,6 +42,11 @@ def _parameter(name: str, description: str, default: Any = None, *, sources: str
     )
 
 
+def _check_port(port: str) -> None:
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MAX_PORT):
+        raise ValueError(f"expected a port from 1 to {_MAX_PORT}")
+
+
 class ConnectionConfig(ScalerConfig):
     """Where the server is and who asks. Either `address`, or `host` and `port`."""
 
@@ -68,6 +73,30 @@ class ConnectionConfig(ScalerConfig):
     sentinel_username: NotSupportedYet = Field(None, validation_alias="sentinelUsername")
     sentinel_password: NotSupportedYet = Field(None, validation_alias="sentinelPassword")
 
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, address: str | None) -> str | None:
+        """Say what is wrong without repeating it: there may be a password in it."""
+        if address is None:
+            return None
+        if "," in address:
+            raise ValueError("expected one address as host:port (several addresses are not supported yet)")
+        if "://" in address:
+            raise ValueError("expected host:port without a scheme; enableTLS is for rediss")
+        if "@" in address:
+            raise ValueError("expected host:port without credentials; username and password are for these")
+        if (match := _ADDRESS.fullmatch(address)) is None:
+            raise ValueError("expected host:port")
+        _check_port(match["port"])
+        return address
+
+    @field_validator("port")
+    @classmethod
+    def _check_port(cls, port: str | int | None) -> str | int | None:
+        if port is not None:
+            _check_port(str(port))
+        return port
+
     @model_validator(mode="after")
     def _check_connection(self) -> Self:
         if (tls := self.server().tls) is not None:
@@ -86,12 +115,9 @@ class ConnectionConfig(ScalerConfig):
             host, port = self.host, str(self.port)
         elif self.host is not None or self.port is not None:
             raise ValueError("expected either an address, or host and port, not both")
-        elif (match := _ADDRESS.fullmatch(self.address)) is None:
-            raise ValueError("expected one address as host:port (several addresses are not supported yet)")
         else:
-            host, port = match["host"].strip("[]"), match["port"]
-        if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MAX_PORT):
-            raise ValueError(f"expected a port from 1 to {_MAX_PORT}")
+            host, _, port = self.address.rpartition(":")
+            host = host.strip("[]")
         # An address without a host, ":6379", is this machine, as everywhere in Go.
         return host or "localhost", int(port)
 

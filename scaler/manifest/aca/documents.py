@@ -42,6 +42,10 @@ def _is_switched_off(value: Any) -> bool:
     return isinstance(value, dict) and str(value.get("enabled", "")).lower() == "false"
 
 
+def _is_no_identity(value: Any) -> bool:
+    return isinstance(value, dict) and str(value.get("type") or "None").lower() == "none"
+
+
 class AppSecret(DocumentModel):
     """`configuration.secrets[]`; the value may be `${env:NAME}` or `${file:/path}`."""
 
@@ -57,8 +61,8 @@ class RegistryCredentials(DocumentModel):
     """`configuration.registries[]`."""
 
     server: Annotated[Text | None, Needed("the registry's host name")] = None
-    username: Annotated[Text | None, Needed("a user name")] = None
-    password_secret_ref: Annotated[Text | None, Needed("the name of a secret")] = None
+    username: Annotated[Text | None, Needed("a user name", unless="identity")] = None
+    password_secret_ref: Annotated[Text | None, Needed("the name of a secret", unless="identity")] = None
     identity: Annotated[Unused, Refused("managed identities are not supported yet", lambda value: value == "")] = None
 
 
@@ -142,7 +146,7 @@ class ContainerApp(DocumentModel):
     kind: Annotated[Unused, Refused("functions and logic apps are not supported yet")] = None
     location: Annotated[Unused, _AZURE] = None
     tags: Annotated[Unused, _AZURE] = None
-    identity: Annotated[Unused, Ignored("managed identities are not used")] = None
+    identity: Annotated[Unused, Refused("managed identities are not supported yet", _is_no_identity)] = None
     extended_location: Annotated[Unused, _AZURE] = None
     managed_by: Annotated[Unused, _AZURE] = None
     resource_group: Annotated[Unused, _AZURE] = None

@@ -55,4 +55,6 @@ class Scale(DocumentModel):
     cooldown_period: Annotated[float, Field(ge=0, le=31_536_000), AS_NUMBER] | None = None
     polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
     rules: list[ScaleRule] | None = None
-    allow_scaling_rule_override: Annotated[Unused, Refused("it is for functions, which are not supported yet")] = None
+    allow_scaling_rule_override: Annotated[
+        Unused, Refused("it is for functions, which are not supported yet", lambda value: str(value).lower() == "false")
+    ] = None

@@ -25,7 +25,9 @@ class AppSecrets:
             return None
         if name not in self.values:
             expected = f"the name of a secret ({listed(self.values)})"
-            self.report.error(path, expected, hint=closest(name, self.values))
+            meant = closest(name, self.values)
+            # What is no near miss may be the secret itself.
+            self.report.error(path, expected, found=None if meant else "an unknown name", hint=meant)
         return self.values.get(name)
 
 

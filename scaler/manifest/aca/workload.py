@@ -8,6 +8,7 @@ from scaler.manifest.aca.documents import Configuration, ContainerApp, Template
 from scaler.manifest.aca.replica import build_app
 from scaler.manifest.aca.scale_rules import CustomRule, Scale
 from scaler.manifest.aca.secrets import AppSecrets, read_secrets
+from scaler.manifest.bounds import check_bounds
 from scaler.manifest.checking import check
 from scaler.manifest.declared import Authentication, AuthParameter, Environment, TriggerSource
 from scaler.manifest.located import Path
@@ -55,9 +56,7 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
     triggers = build_triggers(report, scalers, sources, declared.environment)
     lowest = scale.min_replicas or 0
     highest = DEFAULT_MAX_REPLICAS if scale.max_replicas is None else scale.max_replicas
-    if lowest > highest:
-        hint = "are the two swapped?" if scale.max_replicas is not None else f"maxReplicas is {highest} when absent"
-        report.error((*_SCALE, "minReplicas"), f"at most maxReplicas ({highest})", hint=hint)
+    check_bounds(report, _SCALE, ("minReplicas", lowest), ("maxReplicas", highest))
     if not scale.rules and lowest == 0 and not report.is_broken((*_SCALE, "minReplicas")):
         hint = "without a rule, a ScaledObject or minReplicas of at least 1 the app never starts"
         if not report.is_broken(_RULES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scaler.manifest.bounds import check_bounds
 from scaler.manifest.checking import check
 from scaler.manifest.declared import Authentication, Environment, TriggerSource
 from scaler.manifest.keda.behavior import build_directions
@@ -132,11 +133,7 @@ def _policy(declared: DeclaredScaling, triggers: tuple[Trigger, ...]) -> Scaling
     report, spec, silent = declared.report, declared.spec, ScalingPolicy()
     lowest = spec.min_replica_count or 0
     highest = silent.max_replicas if spec.max_replica_count is None else spec.max_replica_count
-    if lowest > highest:
-        hint = (
-            "are the two swapped?" if spec.max_replica_count is not None else f"maxReplicaCount is {highest} if absent"
-        )
-        report.error((*_SPEC, "minReplicaCount"), f"at most maxReplicaCount ({highest})", hint=hint)
+    check_bounds(report, _SPEC, ("minReplicaCount", lowest), ("maxReplicaCount", highest))
     idle = spec.idle_replica_count
     if idle is not None and idle >= lowest:
         report.error((*_SPEC, "idleReplicaCount"), f"less than minReplicaCount ({lowest})")

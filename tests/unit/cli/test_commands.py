@@ -83,7 +83,16 @@ def test_ten_mistakes_are_ten_problems_in_one_run(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert len(lines) >= 10, result.stderr
     assert all(line.startswith(f"{path}:") and ": found " in line and ", expected " in line for line in lines)
-    for words in ("Worker!", "image", "nowhere", "pollingInterval", "soon", "listLength", "redis", "not supported yet"):
+    for words in (
+        "Worker!",
+        "image",
+        "secretRef",
+        "pollingInterval",
+        "soon",
+        "listLength",
+        "redis",
+        "not supported yet",
+    ):
         assert words in result.stderr
 
 

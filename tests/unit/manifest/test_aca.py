@@ -167,7 +167,7 @@ def test_an_app_that_never_starts_is_refused(manifests: Loader) -> None:
 
 
 def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> None:
-    text = "location: here\ntags: {a: b}\nidentity: {type: None}\nid: x\n" + manifests.ruled(
+    text = "location: here\ntags: {a: b}\nid: x\n" + manifests.ruled(
         container="resources: {ephemeralStorage: 1Gi}",
         configuration="{maxInactiveRevisions: 3, runtime: {java: {}}}",
     ).replace(
@@ -177,7 +177,6 @@ def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> No
     assert [warning.path for warning in loaded.warnings] == [
         "location",
         "tags",
-        "identity",
         "id",
         "properties.environmentId",
         "properties.workloadProfileName",
@@ -187,7 +186,7 @@ def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> No
         "properties.template.containers[0].resources.ephemeralStorage",
     ]
     assert all(warning.warning and "ignored" in warning.hint for warning in loaded.warnings)
-    assert len(manifests.problems(text, strict=True)) == 10
+    assert len(manifests.problems(text, strict=True)) == 9
 
 
 @pytest.mark.parametrize(
@@ -245,7 +244,10 @@ def test_rules_and_kinds_that_come_later_are_refused(manifests: Loader) -> None:
     [
         ("{minReplicas: 5, maxReplicas: 1}", "found 5, expected at most maxReplicas (1) (are the two swapped?)"),
         ("{minReplicas: 11}", "found 11, expected at most maxReplicas (10) (maxReplicas is 10 when absent)"),
-        ("{minReplicas: 1, maxReplicas: 0}", "maxReplicas: found 0, expected greater than or equal to 1"),
+        (
+            "{maxReplicas: 0, rules: [{custom: {type: share, metadata: {value: 1}}}]}",
+            "maxReplicas: found 0, expected greater than or equal to 1",
+        ),
         ("{minReplicas: 1001}", "minReplicas: found 1001, expected less than or equal to 1000"),
         ("{minReplicas: 1, pollingInterval: 0.05}", "found 0.05, expected greater than or equal to 0.1"),
         ("{minReplicas: 1, pollingInterval: .inf}", "found .inf, expected a number"),
@@ -260,6 +262,35 @@ def test_a_scale_out_of_range_is_explained(manifests: Loader, scale: str, line: 
     assert line in problem
 
 
+def test_counts_that_are_swapped_are_called_so_even_where_one_is_out_of_range(manifests: Loader) -> None:
+    lines = manifests.lines(manifests.app("{minReplicas: 5, maxReplicas: 0}"))
+    assert "minReplicas: found 5, expected at most maxReplicas (0) (are the two swapped?)" in lines[0]
+    assert "maxReplicas: found 0, expected greater than or equal to 1" in lines[1]
+    scaled = manifests.scaled_object("minReplicaCount: 5\n  maxReplicaCount: 0", kind="Deployment")
+    assert "expected at most maxReplicaCount (0) (are the two swapped?)" in manifests.lines(scaled)[0]
+
+
+def test_a_registry_with_an_identity_is_one_problem(manifests: Loader) -> None:
+    for rest in ("", ", username: '', passwordSecretRef: ''"):
+        registries = f"{{registries: [{{server: example.io, identity: system{rest}}}]}}"
+        (problem,) = manifests.problems(manifests.ruled(configuration=registries))
+        assert problem.path == "properties.configuration.registries[0].identity"
+    registries = "{registries: [{server: example.io, identity: ''}]}"
+    assert len(manifests.problems(manifests.ruled(configuration=registries))) == 2
+
+
+def test_an_identity_is_refused_and_none_is_none(manifests: Loader) -> None:
+    (problem,) = manifests.problems("identity: {type: SystemAssigned}\n" + manifests.ruled())
+    assert (problem.path, problem.hint) == ("identity", "managed identities are not supported yet")
+    assert manifests.load("identity: {type: None}\n" + manifests.ruled()).warnings == ()
+
+
+def test_allowing_to_override_rules_is_refused_and_not_allowing_it_is_not(manifests: Loader) -> None:
+    assert manifests.load(manifests.app("{minReplicas: 1, allowScalingRuleOverride: false}")).warnings == ()
+    (problem,) = manifests.problems(manifests.app("{minReplicas: 1, allowScalingRuleOverride: true}"))
+    assert problem.path == "properties.template.scale.allowScalingRuleOverride"
+
+
 @pytest.mark.parametrize(
     ("container", "expected"),
     [
@@ -271,7 +302,7 @@ def test_a_scale_out_of_range_is_explained(manifests: Loader, scale: str, line: 
         ("resources: {gpu: 1}", "gpu: found the field, expected the field to be absent (not supported yet)"),
         ("env: [{name: A, value: b, secretRef: c}]", "env[0]: found both, expected either value or secretRef"),
         ("env: [{value: b}]", "env[0].name: found nothing, expected a name"),
-        ("env: [{name: A, secretRef: nope}]", "secretRef: found 'nope', expected the name of a secret (none)"),
+        ("env: [{name: A, secretRef: nope}]", "secretRef: found an unknown name, expected the name of a secret (none)"),
         (
             "volumeMounts: [{volumeName: a, mountPath: /a}]",
             "found 'a', expected the name of a volume (none)",

@@ -133,7 +133,7 @@ def test_the_five_annotations_work_and_nonsense_means_true_as_in_keda(manifests:
     ("spec", "expected"),
     [
         ("minReplicaCount: 5\n  maxReplicaCount: 2", "minReplicaCount: found 5, expected at most maxReplicaCount (2)"),
-        ("minReplicaCount: 101", "(maxReplicaCount is 100 if absent)"),
+        ("minReplicaCount: 101", "(maxReplicaCount is 100 when absent)"),
         ("idleReplicaCount: 0", "idleReplicaCount: found 0, expected less than minReplicaCount (0)"),
         ("maxReplicaCount: 0", "maxReplicaCount: found 0, expected greater than or equal to 1"),
         ("pollingInterval: 0", "pollingInterval: found 0, expected greater than or equal to 0.1"),

@@ -112,6 +112,9 @@ def test_secrets_are_not_in_problems_of_kubernetes_secrets(manifests: Loader, te
         f"env: [{SECRET}]",
         f"env: {{A: {SECRET}}}",
         f"env: [{{name: A, vlue: {SECRET}}}]",
+        f"env: [{{name: P={SECRET}}}]",
+        f"env: [{{name: A, secretRef: {SECRET}}}]",
+        f"env: [{{P={SECRET}}}]",
         f"probes: [{{type: Liveness, httpGet: {{port: 1, httpHeaders: [{{name: A, value: [{SECRET}]}}]}}}}]",
     ],
 )
@@ -125,5 +128,7 @@ def test_secrets_are_not_in_problems_of_triggers(manifests: Loader) -> None:
     for parameter in ("pin", "queueName", "nope", "address"):
         custom = f"{{type: queue, metadata: {{mode: x}}, auth: [{{secretRef: s, triggerParameter: {parameter}}}]}}"
         assert SECRET not in "".join(manifests.lines(manifests.ruled(custom, configuration=configuration)))
+    custom = f"{{type: queue, metadata: {{queueName: j, passwordFromEnv: {SECRET}}}}}"
+    assert SECRET not in "".join(manifests.lines(manifests.ruled(custom)))
     custom = f"{{type: queue, metadata: {{queueName: j, password:{SECRET}, pin: {SECRET}, passwrd: {SECRET}}}}}"
     assert SECRET not in "".join(manifests.lines(manifests.ruled(custom)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from scaler.engine import plugins
 from scaler.model import MetricType
 from scaler.ports.scaler import ScalerConfig
 
@@ -89,7 +90,11 @@ def test_of_several_sources_that_of_keda_wins_and_blank_is_absent(
             "found the authentication parameter 'queueName', expected queueName in metadata",
         ),
         ("{queueName: j, address: a}", "[{secretRef: s, triggerParameter: pasword}]", "(did you mean password?)"),
-        ("{queueName: j, address: a}", "[{secretRef: z, triggerParameter: pin}]", "secretRef: found 'z', expected the"),
+        (
+            "{queueName: j, address: a}",
+            "[{secretRef: z, triggerParameter: pin}]",
+            "secretRef: found an unknown name, expected the",
+        ),
         ("{queueName: j, address: a}", "[{secretRef: s}]", "triggerParameter: found nothing, expected the name of a"),
         (
             "{queueName: j, address: a}",
@@ -113,6 +118,24 @@ def test_unknown_keys_without_a_value_are_reported_and_those_that_may_be_secrets
     assert "hunter2" not in "".join(lines)
 
 
+def test_values_of_parameters_that_a_secret_may_give_are_not_shown(manifests: Loader) -> None:
+    manifests.scalers = dict(plugins.discover())
+    wrong = {
+        "localhost": "host:port",
+        "localhost:99999": "a port from 1 to 65535",
+        "redis://:hunter2@h:1": "host:port without a scheme; enableTLS is for rediss",
+        "user:hunter2@h:1": "host:port without credentials; username and password are for these",
+        "'a:1,b:2'": "one address as host:port (several addresses are not supported yet)",
+    }
+    for address, expected in wrong.items():
+        metadata = f"{{listName: j, address: {address}}}"
+        (line,) = manifests.lines(manifests.ruled(f"{{type: redis, metadata: {metadata}}}"))
+        assert line == (
+            "m0.yaml:8:86: properties.template.scale.rules[0].custom.metadata.address: "
+            f"found a value of address that is not shown, expected {expected}"
+        )
+
+
 def test_one_cause_is_one_problem(manifests: Loader) -> None:
     text = rule(manifests, "{queueNam: j, addressFromEnv: HOSTS}", "[{secretRef: z, triggerParameter: pin}]")
     assert [problem.path.rpartition(".")[2] for problem in manifests.problems(text)] == [
@@ -127,6 +150,9 @@ def test_one_cause_is_one_problem(manifests: Loader) -> None:
     [
         ("queu", "found 'queu', expected the type of an installed scaler (queue, rotten, share) (did you mean queue?)"),
         ("rotten", "found 'rotten', expected a scaler that works (the scaler 'rotten' of rotten-scaler 1.0 is broken"),
+        ("redis-cluster", "found 'redis-cluster', expected the type of an installed scaler (queue, rotten, share) "),
+        ("redis-cluster", "(redis-cluster is not supported yet)"),
+        ("metrics-api", "(metrics-api is not supported yet)"),
         ("tcp", "found 'tcp', expected the type of a scaler (scaling on tcp requests is not supported yet)"),
     ],
 )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     ("text", "expected"),
     [
         pytest.param("a:\n\t- b\n", "m0.yaml:2:1: found a tab, expected YAML (indent with spaces", id="tab"),
+        pytest.param("name:\tw\n", "m0.yaml:1:6: found a tab, expected YAML (write a space instead)", id="tab-value"),
+        pytest.param("a: 'b\nc: d\n", "m0.yaml:1:4: found a quote that is never closed, expected the same", id="quote"),
         pytest.param(
             "name: a\nname: b\nproperties: {}", "m0.yaml:2:1: name: found the key a second time", id="duplicate"
         ),
@@ -72,7 +76,7 @@ def test_a_broken_document_does_not_hide_the_problems_of_the_others(manifests: L
     assert [line.split(": ")[0] for line in manifests.lines(text)] == [
         "m0.yaml:2:1",
         "m0.yaml:3:7",
-        "m0.yaml:7:1",
+        "m0.yaml:6:4",
         "m0.yaml:8:1",
     ]
 
@@ -165,6 +169,17 @@ def test_what_cannot_be_read_is_explained(manifests: Loader) -> None:
         (str(folder / "dangling.yaml"), "No such file or directory"),
         (str(paths[2]), "no manifest in the folder"),
     ]
+
+
+def test_what_is_no_regular_file_is_refused_instead_of_waited_for(manifests: Loader) -> None:
+    pipe = manifests.folder / "pipe.yaml"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/zero")):
+        with pytest.raises(InvalidManifest) as caught:
+            load([path], scalers=manifests.scalers, environ={})
+        assert [problem.found for problem in caught.value.problems] == ["a pipe, socket or device"]
+    (problem,) = manifests.problems(manifests.ruled(configuration="{secrets: [{name: a, value: '${file:pipe.yaml}'}]}"))
+    assert problem.found == "a pipe, socket or device"
 
 
 def test_a_folder_gives_its_yaml_files_in_order(manifests: Loader) -> None:
