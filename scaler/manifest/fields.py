@@ -30,10 +30,12 @@ class Refused:
     Attributes:
         reason: Why it cannot be used.
         harmless: Values that mean the same as leaving it out.
+        schema: The JSON Schema of such values; None when there are none.
     """
 
     reason: str = NOT_YET
     harmless: Callable[[Any], bool] = lambda _: False
+    schema: JsonSchemaValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,14 @@ class Needed:
     unless: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Items:
+    """How many items a list must have; for the schema only, as what is wrong is better said by who reads the list."""
+
+    least: int
+    most: int | None = None
+
+
 class DocumentModel(BaseModel):
     """A part of a document. Every field is optional for pydantic, so that one mistake does not hide the next one."""
 
@@ -72,16 +82,60 @@ class DocumentModel(BaseModel):
             alias = info.alias or name
             properties[alias].pop("title", None)
             properties[alias].pop("default", None)
+            _accept_as_loaded(properties[alias])
             for marker in info.metadata:
-                if isinstance(marker, Refused):
-                    properties.pop(alias, None)
-                elif isinstance(marker, Ignored):
-                    properties[alias] = {"description": f"Accepted and not used: {marker.reason}."}
-                elif isinstance(marker, Needed):
+                _apply(marker, properties, alias)
+                if isinstance(marker, Needed):
                     required.append(alias)
         if required:
             schema["required"] = required
         return schema
+
+
+def _apply(marker: Any, properties: JsonSchemaValue, alias: str) -> None:
+    """Say in a schema what a marker means."""
+    choices = properties[alias].get("anyOf", [])
+    if isinstance(marker, Refused):
+        description = f"Refused: {marker.reason}."
+        allowed = [{"type": "null"}] + ([marker.schema] if marker.schema else [])
+        properties[alias] = {"description": description, "anyOf": allowed}
+    elif isinstance(marker, Ignored):
+        properties[alias] = {"description": f"Accepted and not used: {marker.reason}."}
+    elif isinstance(marker, Needed):
+        choices[:] = [choice for choice in choices if choice != {"type": "null"}]
+        for choice in choices:
+            if choice.get("type") == SCALARS and "pattern" not in choice:
+                choice["pattern"] = r"\S"
+    elif isinstance(marker, Items):
+        for choice in choices:
+            if choice.get("type") == "array":
+                choice["minItems"] = marker.least
+                choice.update({"maxItems": marker.most} if marker.most else {})
+
+
+def _accept_as_loaded(schema: JsonSchemaValue) -> None:
+    """Allow quotes around numbers and truth values, and in mappings null, which counts as absent."""
+    choices = schema.get("anyOf", [])
+    for choice in choices:
+        if isinstance(values := choice.get("additionalProperties"), dict):
+            choice["additionalProperties"] = {**values, "type": [*SCALARS, "null"]}
+    types = {choice.get("type") for choice in choices if isinstance(choice.get("type"), str)}
+    for type_, pattern in (("integer", _INTEGER.pattern), ("number", _NUMBER.pattern)):
+        if type_ in types:
+            choices.append({"type": "string", "pattern": f"^(?:{pattern})$"})
+    if "boolean" in types:
+        choices.append(any_case(*sorted(_TRUE | _FALSE)))
+
+
+def any_case(*texts: str) -> JsonSchemaValue:
+    """Return the JSON Schema of texts whatever their case; it lists them, so that editors complete them."""
+    spelt = ["".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else re.escape(c) for c in text) for text in texts]
+    return {"anyOf": [{"enum": list(texts)}, {"type": "string", "pattern": f"^(?:{'|'.join(spelt)})$"}]}
+
+
+def shaped(schema: JsonSchemaValue) -> Any:
+    """Return the type that a validator takes, for the schema only."""
+    return Annotated[Any, WithJsonSchema(schema)]
 
 
 def _text(value: Any) -> Any:
@@ -129,9 +183,10 @@ def _choice(enum: type[E_]) -> Callable[[Any], E_]:
     return choose
 
 
-def one_of(enum: type[E_]) -> BeforeValidator:
-    """Accept an enum's values whatever their case."""
-    return BeforeValidator(_choice(enum))
+def one_of(enum: type[E_], *, usable: tuple[E_, ...] = ()) -> BeforeValidator:
+    """Accept an enum's values whatever their case; the schema has the usable ones only, all when none are named."""
+    schema = any_case(*(member.value for member in usable or enum))
+    return BeforeValidator(_choice(enum), json_schema_input_type=shaped(schema))
 
 
 def matching(pattern: str, expected: str, *, max_length: int = 253) -> BeforeValidator:
@@ -144,14 +199,25 @@ def matching(pattern: str, expected: str, *, max_length: int = 253) -> BeforeVal
             raise ValueError(expected)
         return text
 
-    return BeforeValidator(check)
+    # A text without quotes may look like a number or a truth value.
+    looks = {"string": "", "number": "5", "boolean": "true"}
+    types = [type_ for type_, text in looks.items() if not text or compiled.fullmatch(text)]
+    schema = {"type": types, "pattern": f"^(?:{pattern})$", "maxLength": max_length}
+    return BeforeValidator(check, json_schema_input_type=shaped(schema))
 
 
-Text = Annotated[str, BeforeValidator(_text)]
-Loose = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number", "boolean"]})]
+def text_like(schema: JsonSchemaValue) -> BeforeValidator:
+    """Accept texts; the schema says which of them are of use."""
+    return BeforeValidator(_text, json_schema_input_type=shaped(schema))
+
+
+SCALARS = ["string", "number", "boolean"]
+Text = Annotated[str, text_like({"type": SCALARS})]
 # For numbers with a range: `Annotated[int, Field(ge=1), AS_INTEGER]`, in this order, or the schema loses the range.
 AS_INTEGER = BeforeValidator(_integer)
 AS_NUMBER = BeforeValidator(_number)
 Flag = Annotated[bool, BeforeValidator(_flag)]
-Secret = Annotated[SecretStr, BeforeValidator(_secret)]
+Secret = Annotated[
+    SecretStr, BeforeValidator(_secret, json_schema_input_type=shaped({"type": SCALARS, "writeOnly": True}))
+]
 Unused = Any | None

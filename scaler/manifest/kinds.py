@@ -9,7 +9,7 @@ from scaler.manifest.problems import NOT_YET, Report, closest, listed
 
 _KEDA = "keda.sh/v1alpha1"
 _CORE = "v1"
-_APP_TYPE = "microsoft.app/containerapps"
+APP_TYPE = "Microsoft.App/containerApps"
 _JOB_TYPE = "microsoft.app/jobs"
 
 
@@ -44,12 +44,11 @@ def kind_of(report: Report) -> DocumentKind | None:
         return None
     type_ = _text(data, "type").lower()
     if type_ == _JOB_TYPE:
-        report.error(("type",), "Microsoft.App/containerApps", hint=f"jobs are {NOT_YET}")
+        report.error(("type",), APP_TYPE, hint=f"jobs are {NOT_YET}")
         return None
     if "properties" in data or type_.startswith("microsoft.app/"):
-        if type_ and type_ != _APP_TYPE:
-            hint = closest(type_, [_APP_TYPE]) and "did you mean Microsoft.App/containerApps?"
-            report.error(("type",), "Microsoft.App/containerApps", hint=hint)
+        if type_ and type_ != APP_TYPE.lower():
+            report.error(("type",), APP_TYPE, hint=closest(type_, [APP_TYPE]))
         return DocumentKind.APP
     if "apiVersion" in data or isinstance(data.get("kind"), str):
         return _kubernetes_kind(report, _text(data, "apiVersion"), _text(data, "kind"))

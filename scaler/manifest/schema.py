@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from scaler.manifest.aca.documents import ContainerApp
-from scaler.manifest.fields import DocumentModel
+from scaler.manifest.fields import SCALARS, DocumentModel
 from scaler.manifest.keda.authentication import ConfigMap, KubernetesSecret, TriggerAuthentication
 from scaler.manifest.keda.documents import ScaledObject
 from scaler.manifest.kinds import CORE_KINDS, KEDA_KINDS, DocumentKind
@@ -26,7 +26,7 @@ _MODELS: Mapping[DocumentKind, type[DocumentModel]] = {
 }
 # The definitions that hold a trigger's type beside its metadata.
 _TRIGGERS = ("CustomRule", "TriggerSpec")
-_SCALAR = ["string", "number", "boolean"]
+_SCALAR = [*SCALARS, "null"]
 
 
 def json_schema(scalers: Scalers) -> dict[str, Any]:
@@ -46,6 +46,9 @@ def json_schema(scalers: Scalers) -> dict[str, Any]:
             }
             for type_ in usable
         ]
+    # Every rule needs it, until there are rules of other kinds.
+    definitions["ScaleRule"]["properties"]["custom"] = {"$ref": "#/$defs/CustomRule"}
+    definitions["ScaleRule"]["required"] = ["custom"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A document of a scaler manifest",
@@ -61,7 +64,7 @@ def json_schema(scalers: Scalers) -> dict[str, Any]:
 def _kubernetes() -> dict[str, Any]:
     kinds = KEDA_KINDS | CORE_KINDS
     return {
-        "properties": {"kind": {"enum": sorted(kinds)}},
+        "properties": {"kind": {"enum": [*sorted(kinds), "List"]}},
         "required": ["kind"],
         "allOf": [
             {
@@ -72,6 +75,12 @@ def _kubernetes() -> dict[str, Any]:
                 },
             }
             for name, kind in sorted(kinds.items())
+        ]
+        + [
+            {
+                "if": {"properties": {"kind": {"const": "List"}}, "required": ["kind"]},
+                "then": {"properties": {"items": {"type": "array", "items": {"$ref": "#"}}}, "required": ["items"]},
+            }
         ],
     }
 

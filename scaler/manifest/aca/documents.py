@@ -16,18 +16,27 @@ from scaler.manifest.fields import (
     AS_INTEGER,
     DocumentModel,
     Ignored,
+    Items,
     Needed,
     Refused,
     Secret,
     Text,
     Unused,
+    any_case,
     matching,
     one_of,
+    text_like,
 )
+from scaler.manifest.kinds import APP_TYPE
 
 _AZURE = Ignored("it has a meaning in Azure only")
 _READ_ONLY = Ignored("it is a read-only field of Azure")
 _SECRET_NAME = matching(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", "lower-case letters, digits, '-' and '.'")
+
+
+_NONE_YET = Refused(harmless=lambda value: value == [], schema={"const": []})
+_SWITCHED_OFF = {"type": "object", "properties": {"enabled": {"enum": [False, "false"]}}, "required": ["enabled"]}
+_NO_IDENTITY = {"type": "object", "properties": {"type": any_case("None")}}
 
 
 class RevisionsMode(StrEnum):
@@ -63,17 +72,19 @@ class RegistryCredentials(DocumentModel):
     server: Annotated[Text | None, Needed("the registry's host name")] = None
     username: Annotated[Text | None, Needed("a user name", unless="identity")] = None
     password_secret_ref: Annotated[Text | None, Needed("the name of a secret", unless="identity")] = None
-    identity: Annotated[Unused, Refused("managed identities are not supported yet", lambda value: value == "")] = None
+    identity: Annotated[
+        Unused, Refused("managed identities are not supported yet", lambda value: value == "", {"const": ""})
+    ] = None
 
 
 class Configuration(DocumentModel):
     """`properties.configuration`."""
 
-    active_revisions_mode: Annotated[RevisionsMode, one_of(RevisionsMode)] | None = None
+    active_revisions_mode: Annotated[RevisionsMode, one_of(RevisionsMode, usable=(RevisionsMode.SINGLE,))] | None = None
     secrets: list[AppSecret] | None = None
     registries: list[RegistryCredentials] | None = None
     ingress: Annotated[Unused, Refused()] = None
-    dapr: Annotated[Unused, Refused(harmless=_is_switched_off)] = None
+    dapr: Annotated[Unused, Refused(harmless=_is_switched_off, schema=_SWITCHED_OFF)] = None
     service: Annotated[Unused, Refused()] = None
     max_inactive_revisions: Annotated[Unused, Ignored("inactive revisions are not kept")] = None
     revision_transition_threshold: Annotated[Unused, _AZURE] = None
@@ -97,11 +108,11 @@ class Template(DocumentModel):
         | None
     ) = None
     termination_grace_period_seconds: Annotated[int, Field(ge=0, le=86_400), AS_INTEGER] | None = None
-    containers: Annotated[list[Container] | None, Needed("a list with one container")] = None
-    init_containers: Annotated[Unused, Refused(harmless=lambda value: value == [])] = None
+    containers: Annotated[list[Container] | None, Needed("a list with one container"), Items(1, 1)] = None
+    init_containers: Annotated[Unused, _NONE_YET] = None
     scale: Scale | None = None
     volumes: list[Volume] | None = None
-    service_binds: Annotated[Unused, Refused(harmless=lambda value: value == [])] = None
+    service_binds: Annotated[Unused, _NONE_YET] = None
 
 
 class Properties(DocumentModel):
@@ -141,12 +152,14 @@ class ContainerApp(DocumentModel):
         | None,
         Needed("the app's name"),
     ] = None
-    type: Text | None = None
+    type: Annotated[str, text_like(any_case(APP_TYPE))] | None = None
     properties: Annotated[Properties | None, Needed("the app's properties")] = None
     kind: Annotated[Unused, Refused("functions and logic apps are not supported yet")] = None
     location: Annotated[Unused, _AZURE] = None
     tags: Annotated[Unused, _AZURE] = None
-    identity: Annotated[Unused, Refused("managed identities are not supported yet", _is_no_identity)] = None
+    identity: Annotated[Unused, Refused("managed identities are not supported yet", _is_no_identity, _NO_IDENTITY)] = (
+        None
+    )
     extended_location: Annotated[Unused, _AZURE] = None
     managed_by: Annotated[Unused, _AZURE] = None
     resource_group: Annotated[Unused, _AZURE] = None

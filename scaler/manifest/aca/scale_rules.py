@@ -10,7 +10,6 @@ from scaler.manifest.fields import (
     AS_INTEGER,
     AS_NUMBER,
     DocumentModel,
-    Loose,
     Needed,
     Refused,
     Text,
@@ -18,7 +17,7 @@ from scaler.manifest.fields import (
 )
 from scaler.model.workload import MIN_POLLING_INTERVAL_S
 
-_NO_IDENTITY = Refused("managed identities are not supported yet", lambda value: value == "")
+_NO_IDENTITY = Refused("managed identities are not supported yet", lambda value: value == "", {"const": ""})
 
 
 class RuleAuth(DocumentModel):
@@ -32,7 +31,7 @@ class CustomRule(DocumentModel):
     """`custom`: any KEDA scaler."""
 
     type: Annotated[Text | None, Needed("the type of a scaler")] = None
-    metadata: dict[str, Loose] | None = None
+    metadata: dict[str, Text] | None = None
     auth: list[RuleAuth] | None = None
     identity: Annotated[Unused, _NO_IDENTITY] = None
 
@@ -56,5 +55,10 @@ class Scale(DocumentModel):
     polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
     rules: list[ScaleRule] | None = None
     allow_scaling_rule_override: Annotated[
-        Unused, Refused("it is for functions, which are not supported yet", lambda value: str(value).lower() == "false")
+        Unused,
+        Refused(
+            "it is for functions, which are not supported yet",
+            lambda value: str(value).lower() == "false",
+            {"enum": [False, "false"]},
+        ),
     ] = None

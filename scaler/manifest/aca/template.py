@@ -142,9 +142,11 @@ class Volume(DocumentModel):
     """`volumes[]`."""
 
     name: Annotated[Annotated[str, _DNS_LABEL] | None, Needed("a name")] = None
-    storage_type: Annotated[StorageType, one_of(StorageType)] | None = None
+    storage_type: (
+        Annotated[StorageType, one_of(StorageType, usable=(StorageType.EMPTY_DIR, StorageType.SECRET))] | None
+    ) = None
     secrets: list[SecretFile] | None = None
-    storage_name: Annotated[Unused, Refused(f"storage of the environment is {NOT_YET}", lambda value: value == "")] = (
-        None
-    )
+    storage_name: Annotated[
+        Unused, Refused(f"storage of the environment is {NOT_YET}", lambda value: value == "", {"const": ""})
+    ] = None
     mount_options: Annotated[Unused, Ignored("it is for Azure Files")] = None

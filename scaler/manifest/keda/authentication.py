@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from scaler.manifest.fields import DocumentModel, Flag, Ignored, Loose, Needed, Refused, Secret, Text, Unused
+from scaler.manifest.fields import DocumentModel, Flag, Ignored, Needed, Refused, Secret, Text, Unused
 from scaler.manifest.keda.documents import KubernetesObject
 
 _VAULT = "not supported yet; use secretTargetRef, env, configMapTargetRef or filePath"
+
+
+_NO_IDENTITY = {"type": "object", "properties": {"provider": {"enum": [None, "", "none"]}}}
 
 
 def _is_no_identity(value: Any) -> bool:
@@ -37,7 +40,7 @@ class TriggerAuthenticationSpec(DocumentModel):
     config_map_target_ref: list[KeyRef] | None = None
     env: list[EnvRef] | None = None
     file_path: Text | None = None
-    pod_identity: Annotated[Unused, Refused("identities are not supported yet", _is_no_identity)] = None
+    pod_identity: Annotated[Unused, Refused("identities are not supported yet", _is_no_identity, _NO_IDENTITY)] = None
     hashi_corp_vault: Annotated[Unused, Refused(_VAULT)] = None
     azure_key_vault: Annotated[Unused, Refused(_VAULT)] = None
     gcp_secret_manager: Annotated[Unused, Refused(_VAULT)] = None
@@ -65,6 +68,6 @@ class KubernetesSecret(KubernetesObject):
 class ConfigMap(KubernetesObject):
     """A `v1` ConfigMap."""
 
-    data: dict[str, Loose] | None = None
+    data: dict[str, Text] | None = None
     binary_data: Annotated[Unused, Ignored("triggers read data only")] = None
     immutable: Flag | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from scaler.manifest.fields import AS_INTEGER, DocumentModel, Needed, Text, one_of
+from scaler.manifest.fields import AS_INTEGER, DocumentModel, Items, Needed, Text, one_of
 from scaler.manifest.located import Path
 from scaler.manifest.problems import Report
 from scaler.manifest.quantities import parse_quantity
@@ -34,7 +34,7 @@ class DirectionSpec(DocumentModel):
 
     stabilization_window_seconds: Annotated[int, Field(ge=0, le=3600), AS_INTEGER] | None = None
     select_policy: Annotated[SelectPolicy, one_of(SelectPolicy)] | None = None
-    policies: list[PolicySpec] | None = None
+    policies: Annotated[list[PolicySpec] | None, Items(1)] = None
     tolerance: Text | None = None
 
 

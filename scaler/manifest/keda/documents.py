@@ -13,7 +13,7 @@ from scaler.manifest.fields import (
     DocumentModel,
     Flag,
     Ignored,
-    Loose,
+    Items,
     Needed,
     Refused,
     Text,
@@ -41,8 +41,8 @@ class Metadata(DocumentModel):
 
     name: Annotated[Annotated[str, _NAME] | None, Needed("a name")] = None
     namespace: Annotated[str, _NAME] | None = None
-    labels: dict[str, Loose] | None = None
-    annotations: dict[str, Loose] | None = None
+    labels: dict[str, Text] | None = None
+    annotations: dict[str, Text] | None = None
     creation_timestamp: Annotated[Unused, _SERVER_SIDE] = None
     deletion_grace_period_seconds: Annotated[Unused, _SERVER_SIDE] = None
     deletion_timestamp: Annotated[Unused, _SERVER_SIDE] = None
@@ -88,7 +88,7 @@ class FallbackSpec(DocumentModel):
 
     failure_threshold: Annotated[Count | None, Needed("a number of failures")] = None
     replicas: Annotated[Count | None, Needed("a replica count")] = None
-    behavior: Annotated[FallbackKind, one_of(FallbackKind)] | None = None
+    behavior: Annotated[FallbackKind, one_of(FallbackKind, usable=tuple(FallbackKind)[:-1])] | None = None
 
 
 class HorizontalPodAutoscalerConfig(DocumentModel):
@@ -102,8 +102,10 @@ class Advanced(DocumentModel):
     """`advanced`."""
 
     horizontal_pod_autoscaler_config: HorizontalPodAutoscalerConfig | None = None
-    restore_to_original_replica_count: Annotated[Unused, Refused(harmless=_is_false)] = None
-    scaling_modifiers: Annotated[Unused, Refused(harmless=lambda value: value == {})] = None
+    restore_to_original_replica_count: Annotated[
+        Unused, Refused(harmless=_is_false, schema={"enum": [False, "false"]})
+    ] = None
+    scaling_modifiers: Annotated[Unused, Refused(harmless=lambda value: value == {}, schema={"const": {}})] = None
 
 
 class AuthenticationRef(DocumentModel):
@@ -118,7 +120,7 @@ class TriggerSpec(DocumentModel):
 
     type: Annotated[Text | None, Needed("the type of a scaler")] = None
     name: Text | None = None
-    metadata: dict[str, Loose] | None = None
+    metadata: dict[str, Text] | None = None
     metric_type: Annotated[MetricType, one_of(MetricType)] | None = None
     authentication_ref: AuthenticationRef | None = None
     use_cached_metrics: Annotated[
@@ -138,7 +140,7 @@ class ScaledObjectSpec(DocumentModel):
     max_replica_count: Annotated[int, Field(ge=1, le=2_147_483_647), AS_INTEGER] | None = None
     fallback: FallbackSpec | None = None
     advanced: Advanced | None = None
-    triggers: Annotated[list[TriggerSpec] | None, Needed("a list of triggers")] = None
+    triggers: Annotated[list[TriggerSpec] | None, Needed("a list of triggers"), Items(1)] = None
 
 
 class ScaledObject(KubernetesObject):

@@ -79,10 +79,88 @@ def test_bad_documents_are_not(manifests: Loader, validator: Draft202012Validato
         assert not validator.is_valid(parsed(text)), text
 
 
+CUSTOM = "{type: queue, metadata: {queueName: j, address: a}}"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"configuration": "{activeRevisionsMode: single}"},
+        {"configuration": "{dapr: {enabled: false}, ingress: null, service: null}"},
+        {"template": "initContainers: []"},
+        {"template": "volumes: [{name: a, storageType: emptydir, storageName: ''}]"},
+        {"template": "terminationGracePeriodSeconds: '5'"},
+        {"container": "command: [1, true]\n      env: [{name: A, value: 1}, {name: B, value: true}]"},
+        {"container": "resources: {cpu: '0.5', memory: 1Gi}"},
+        {"container": "probes: [{type: liveness, httpGet: {port: 1, scheme: https}}]"},
+        {"custom": "{type: queue, identity: '', metadata: {queueName: j, address: a, mode: null}}"},
+        {"before": "identity: {type: none}\ntype: microsoft.app/containerapps\n"},
+        {"spec": "advanced: {scalingModifiers: {}, restoreToOriginalReplicaCount: false}"},
+        {"spec": "advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleUp: {tolerance: 0.05}}}}"},
+        {"spec": "fallback: {failureThreshold: '1', replicas: 1, behavior: currentreplicas}"},
+    ],
+)
+def test_what_is_loaded_is_valid(manifests: Loader, validator: Draft202012Validator, parts: dict[str, str]) -> None:
+    text = written(manifests, parts)
+    manifests.load(text)
+    assert [error.message for error in validator.iter_errors(parsed(text))] == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"configuration": "{activeRevisionsMode: Multiple}"},
+        {"configuration": "{dapr: {enabled: true}}"},
+        {"configuration": "{secrets: [{name: Upper, value: a}]}"},
+        {"configuration": "{registries: [{server: a, identity: system}]}"},
+        {"template": "initContainers: [{image: a}]"},
+        {"template": "revisionSuffix: 2a"},
+        {"template": "volumes: [{name: a, storageType: AzureFile}]"},
+        {"container": "\n    - image: second"},
+        {"container": "env: [{name: a=b}]"},
+        {"container": "resources: {cpu: half}"},
+        {"custom": "{type: '', metadata: {}}"},
+        {"custom": "null"},
+        {"before": "type: Microsoft.App/jobs\n"},
+        {"before": "identity: {type: SystemAssigned}\n"},
+        {"name": "Upper"},
+        {"name": "null"},
+        {"spec": "fallback: {failureThreshold: 1, replicas: 1, behavior: scalingModifiers}"},
+        {"spec": "advanced: {restoreToOriginalReplicaCount: true}"},
+        {"triggers": "[]"},
+    ],
+)
+def test_what_is_refused_is_not_valid(
+    manifests: Loader, validator: Draft202012Validator, parts: dict[str, str]
+) -> None:
+    text = written(manifests, parts)
+    assert manifests.problems(text)
+    assert not validator.is_valid(parsed(text))
+
+
+def test_a_list_is_valid_as_its_objects_are(manifests: Loader, validator: Draft202012Validator) -> None:
+    for name, valid in (("so", True), ("null", False)):
+        item = parsed(manifests.scaled_object(name=name, kind="Deployment"))
+        assert validator.is_valid({"apiVersion": "v1", "kind": "List", "items": [item]}) is valid
+
+
+def test_an_app_without_containers_is_not_valid(manifests: Loader, validator: Draft202012Validator) -> None:
+    text = "{name: a, properties: {template: {containers: [], scale: {minReplicas: 1}}}}"
+    assert manifests.problems(text)
+    assert not validator.is_valid(parsed(text))
+
+
+def written(manifests: Loader, parts: dict[str, str]) -> str:
+    if parts.keys() & {"spec", "triggers"}:
+        return manifests.scaled_object(**parts, kind="Deployment")
+    before = parts.get("before", "")
+    return before + manifests.ruled(**{"custom": CUSTOM, **{key: parts[key] for key in parts if key != "before"}})
+
+
 def test_each_scaler_completes_its_metadata_and_broken_ones_are_left_out(manifests: Loader) -> None:
     definitions = json_schema(manifests.scalers)["$defs"]
     metadata = definitions["metadata.queue"]["properties"]
-    assert metadata["queueLength"] == {"type": ["string", "number", "boolean"], "default": 5}
+    assert metadata["queueLength"] == {"type": ["string", "number", "boolean", "null"], "default": 5}
     assert {"queueName", "address", "addressFromEnv", "passwordFromEnv", "usernameFromEnv"} <= set(metadata)
     assert not {"key", "username", "queueNameFromEnv"} & set(metadata)
     assert definitions["TriggerSpec"]["properties"]["type"]["enum"] == ["queue", "share"]
@@ -91,4 +169,5 @@ def test_each_scaler_completes_its_metadata_and_broken_ones_are_left_out(manifes
 def test_fields_that_are_not_used_say_so(manifests: Loader) -> None:
     properties = json_schema(manifests.scalers)["$defs"]["ContainerApp"]["properties"]
     assert "not used" in properties["location"]["description"]
-    assert "kind" not in properties
+    assert properties["kind"]["anyOf"] == [{"type": "null"}]
+    assert "not supported yet" in properties["kind"]["description"]
