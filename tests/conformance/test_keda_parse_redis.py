@@ -71,7 +71,7 @@ def mend(parameters: dict[str, Any], error: Mapping[str, Any]) -> str | None:
     if name == "databaseIndex" and int(parameters[name]) < 0:
         del parameters[name]
         return "a database has no negative index"
-    if not name:
+    if name in ("", "address", "port"):
         return mend_connection(parameters, error["msg"])
     return None
 
