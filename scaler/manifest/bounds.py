@@ -19,7 +19,9 @@ def check_bounds(report: Report, path: Path, lowest: tuple[str, int], highest: t
     written = report.document.get((*path, high_name))
     if report.is_broken((*path, high_name)) and isinstance(written, Scalar) and written.isdecimal():
         # It was refused by itself, as 0 is; swapped with the other one it may be what was meant.
-        high = int(written[:18])
+        if low > int(written[:18]):
+            report.add_hint((*path, high_name), f"are {low_name} and {high_name} swapped?")
+        return
     if low > high:
         hint = "are the two swapped?" if written is not None else f"{high_name} is {high} when absent"
         report.error((*path, low_name), f"at most {high_name} ({high})", hint=hint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaler.manifest.located import Document, Path, Scalar
@@ -125,6 +125,12 @@ class Report:
         shown = describe(self.document.get(path)) if found is None else found
         location = self.document.locate(path, key=at_key)
         self.problems.append(Problem(location, dotted(path[:-1] if hide_key else path), shown, expected, hint, warning))
+
+    def add_hint(self, path: Path, hint: str) -> None:
+        """Say more about a field that was reported already."""
+        for index, problem in enumerate(self.problems):
+            if problem.location == self.document.locate(path) and problem.path == dotted(path):
+                self.problems[index] = replace(problem, hint=hint)
 
     def unchecked(self, path: Path, expected: str, subject: str, *, found: str | None = None, hint: str = "") -> None:
         """Add, as harmless, that something could not be checked because it is not here."""
