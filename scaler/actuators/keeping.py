@@ -102,12 +102,16 @@ class Keeper:
                 task = asyncio.create_task(self._perform(duty, unit, previous), name=f"actuator:{duty[0]}:{unit.name}")
                 self._tasks[unit.id] = (duty, task)
 
+    async def settle(self) -> None:
+        """Wait for calls to the engine about units that are listed no more, such as a removal that is not over."""
+        if self._ending:
+            await asyncio.wait(self._ending)
+
     async def close(self) -> None:
         """Stop all tasks; units stay as they are."""
         for unit_id in tuple(self._tasks):
             self._release(unit_id)
-        if self._ending:
-            await asyncio.wait(self._ending)
+        await self.settle()
         await self._prober.close()
 
     def _duty(self, unit: Unit) -> _Duty | None:

@@ -158,7 +158,7 @@ class ReplicaActuator(Actuator):
             absorbed = self._absorbed
             units = (await self._snapshot.get()).get(workload_name, ())
             if not units:
-                return
+                return await self._keeper.settle()
             stops = [self._begin(workload_name, self._stop(unit)) for unit in units if not unit.stopping]
             if stops:
                 await asyncio.wait(stops)
