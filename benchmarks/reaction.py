@@ -100,8 +100,8 @@ async def _measure(*, notifications: str) -> list[float]:
 async def _react(queue: aioredis.Redis, starts: _Starts, number: int) -> float:
     starts.started.clear()
     starts.stopped.clear()
-    # Spread over the polling interval, so that every phase of it is met.
-    await asyncio.sleep((number % 10) / 10 * INTERVAL_S / 2)
+    # Spread evenly over the polling interval (by the golden ratio), so that every phase of it is met.
+    await asyncio.sleep(number * 0.618 % 1 * INTERVAL_S)
     sent_at = time.perf_counter()
     await queue.rpush("jobs", "message")
     await starts.started.wait()
