@@ -51,7 +51,7 @@ def make_app(board: StatusBoard, registry: CollectorRegistry) -> FastAPI:
         return Health(status="ready")
 
     @app.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def metrics() -> Response:
+    def metrics() -> Response:  # not async: in a thread, so that a scrape of many workloads delays no tick
         """Prometheus metrics."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
