@@ -41,3 +41,7 @@ def test_a_clean_install_of_the_wheel_runs_the_demo(tmp_path: Path) -> None:
     run(python, "-m", "pip", "check", cwd=tmp_path)
     assert "redis-streams" in run(scaler, "plugins", cwd=tmp_path)
     assert "peak replicas: 10, now: 0" in run(scaler, "demo", cwd=tmp_path)
+    # As the README says it, from the checkout.
+    run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "event-scaler", cwd=tmp_path)
+    run(python, "-m", "pip", "install", "--quiet", ".", cwd=ROOT)
+    assert "redis-streams" in run(scaler, "plugins", cwd=tmp_path)
