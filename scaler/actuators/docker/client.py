@@ -15,6 +15,7 @@ from docker import APIClient
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
+from scaler.actuators.threads import run_to_end
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 T = TypeVar("T")
@@ -69,9 +70,7 @@ class EngineClient:
             return self._api
 
     async def call(self, function: Callable[[APIClient], T]) -> T:
-        """Run a function of the SDK's client in the pool.
-
-        A cancelled call ends when its thread has: what it does to the engine is then done, not still to come.
+        """Run a function of the SDK's client in the pool; see `run_to_end` for what a cancellation does.
 
         Raises:
             EngineUnavailable: See `translated`.
@@ -82,14 +81,7 @@ class EngineClient:
             with translated():
                 return function(self.api())
 
-        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()
-            raise
+        return await run_to_end(self._pool, work)
 
     async def join(self, thread: threading.Thread) -> None:
         """Wait for a thread's end."""

@@ -16,6 +16,7 @@ from typing import TypeVar
 from scaler.actuators.process import processes
 from scaler.actuators.process.records import Record, Records
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.actuators.threads import run_to_end
 from scaler.model import App
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
@@ -118,7 +119,7 @@ class ProcessRuntime(Runtime):
         await self._call(remove)
 
     async def _call(self, function: Callable[[], T]) -> T:
-        """Run in the thread; a cancelled call ends when the thread is done with it."""
+        """Run in the thread; see `run_to_end` for what a cancellation does."""
 
         def work() -> T:
             try:
@@ -126,14 +127,7 @@ class ProcessRuntime(Runtime):
             except OSError as error:
                 raise EngineUnavailable(f"the state dir cannot be used: {error}") from error
 
-        future = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()
-            raise
+        return await run_to_end(self._thread, work)
 
     def _watch(self, pid: int) -> None:
         if pid in self._watched:
