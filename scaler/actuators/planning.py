@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scaler.model import Replica, ReplicaState
+from scaler.model import Replica, ReplicaState, staying
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ def plan(replicas: Sequence[Replica], revision: str, count: int) -> Plan:
     Those told to stop no longer count. Surplus replicas go not-ready ones first, then the youngest. As many of older
     revisions stay as ready ones of the present revision are missing, so that a new revision never serves with less.
     """
-    standing = [replica for replica in reversed(replicas) if replica.state is not ReplicaState.STOPPING]
+    standing = staying(reversed(replicas))
     by_harm = sorted(standing, key=_serves)
     present = [replica for replica in by_harm if replica.revision == revision]
     older = [replica for replica in by_harm if replica.revision != revision]

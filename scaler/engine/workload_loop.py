@@ -14,7 +14,7 @@ from scaler.engine.actuation import Actuation
 from scaler.engine.memory import Memory
 from scaler.engine.schedule import Schedule
 from scaler.engine.trigger_reader import TriggerReader
-from scaler.model import App, Decision, Reading, Replica, ReplicaCounts, ReplicaState, Workload
+from scaler.model import App, Decision, Reading, Replica, ReplicaCounts, Workload, ready_count, staying
 from scaler.ports.actuator import Actuator
 from scaler.ports.clock import Clock
 from scaler.ports.connections import Connections
@@ -120,19 +120,17 @@ class WorkloadLoop:
             self._recorder.observed(self.workload, self._replicas)
 
     def _counts(self, remembered: Remembered | None) -> ReplicaCounts:
-        staying = [replica for replica in self._replicas or () if replica.state is not ReplicaState.STOPPING]
-        ready = sum(replica.state is ReplicaState.READY for replica in staying)
-        spec = remembered.desired if remembered else len(staying)
-        status = len(staying) if self._replicas is not None else spec
-        return ReplicaCounts(spec=spec, status=status, ready=ready)
+        replicas = self._replicas or ()
+        existing = len(staying(replicas))
+        spec = remembered.desired if remembered else existing
+        status = existing if self._replicas is not None else spec
+        return ReplicaCounts(spec=spec, status=status, ready=ready_count(replicas))
 
     def _outdated(self) -> bool:
         """Whether replicas of an older revision still run."""
         target = self.workload.target
         return isinstance(target, App) and any(
-            replica.revision != target.revision
-            for replica in self._replicas or ()
-            if replica.state is not ReplicaState.STOPPING
+            replica.revision != target.revision for replica in staying(self._replicas or ())
         )
 
     def _log_change(self, decision: Decision) -> None:

@@ -29,7 +29,7 @@ from scaler.model.policy import (
     TriggerPolicy,
 )
 from scaler.model.reading import Reading
-from scaler.model.replica import Replica, ReplicaCounts, ReplicaState
+from scaler.model.replica import Replica, ReplicaCounts, ReplicaState, ready_count, staying
 from scaler.model.state import DecisionState, Recommendation, ScaleEvent
 from scaler.model.workload import ForeignTarget, SourceLocation, Trigger, Workload
 
@@ -73,4 +73,6 @@ __all__ = [
     "VolumeKind",
     "VolumeMount",
     "Workload",
+    "ready_count",
+    "staying",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +40,16 @@ class Replica:
     started_at: float | None = None
     restarts: int = 0
     detail: str = ""
+
+
+def staying(replicas: Iterable[Replica]) -> list[Replica]:
+    """Return the replicas that were not told to stop, in the same order."""
+    return [replica for replica in replicas if replica.state is not ReplicaState.STOPPING]
+
+
+def ready_count(replicas: Iterable[Replica]) -> int:
+    """Return how many serve."""
+    return sum(replica.state is ReplicaState.READY for replica in replicas)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from scaler.model import Decision, Reading, Reason, Replica, ReplicaState, Workload
+from scaler.model import Decision, Reading, Reason, Replica, Workload, ready_count, staying
 from scaler.ports.recorder import Recorder
 
 _FAST_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
@@ -149,9 +149,8 @@ class PrometheusRecorder(Recorder):
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show how many replicas there are."""
         series = self._series[workload.name]
-        staying = [replica for replica in replicas if replica.state is not ReplicaState.STOPPING]
-        series.current.set(len(staying))
-        series.ready.set(sum(replica.state is ReplicaState.READY for replica in staying))
+        series.current.set(len(staying(replicas)))
+        series.ready.set(ready_count(replicas))
 
     def actuated(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from scaler.model import App, Decision, Reason, Replica, ReplicaState, Workload
+from scaler.model import App, Decision, Reason, Replica, ReplicaState, Workload, ready_count, staying
 from scaler.ports.recorder import Recorder
 
 
@@ -100,7 +100,6 @@ class StatusBoard(Recorder):
             return None
         decision = self._decisions.get(name)
         replicas = self._replicas.get(name, ())
-        staying = [replica for replica in replicas if replica.state is not ReplicaState.STOPPING]
         target = workload.target
         return WorkloadView(
             name=name,
@@ -110,8 +109,8 @@ class StatusBoard(Recorder):
             max_replicas=workload.policy.max_replicas,
             polling_interval_s=workload.polling_interval_s,
             desired_replicas=decision.desired if decision else None,
-            current_replicas=len(staying),
-            ready_replicas=sum(replica.state is ReplicaState.READY for replica in staying),
+            current_replicas=len(staying(replicas)),
+            ready_replicas=ready_count(replicas),
             last_change_at=self._changed_at.get(name),
             actuation_error=self._errors.get(name),
             triggers=_trigger_views(workload, decision),
