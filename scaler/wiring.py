@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from scaler.actuators.docker.actuator import DockerActuator
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.process.actuator import ProcessActuator
 from scaler.engine import plugins, state_dir
+from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
 from scaler.engine.memory import Memory
@@ -29,7 +31,7 @@ from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.manifest import Outside
-from scaler.model import ForeignTarget, Replica, SourceLocation, Workload
+from scaler.model import ForeignTarget, SourceLocation, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
 from scaler.observability.metrics import PrometheusRecorder
@@ -73,6 +75,10 @@ class Settings:
     record: Path | None = None
 
 
+# Once a process: what manifests are checked with at an edit is what the loops were made with.
+_installed_scalers = functools.cache(plugins.discover)
+
+
 def load_manifests(
     paths: Sequence[Path], *, strict: bool = False, outside: Outside = Outside.REQUIRED
 ) -> manifest.Manifests:
@@ -83,7 +89,7 @@ def load_manifests(
     Raises:
         InvalidManifest: At least one problem.
     """
-    return manifest.load(paths, scalers=plugins.discover(), environ=os.environ, strict=strict, outside=outside)
+    return manifest.load(paths, scalers=_installed_scalers(), environ=os.environ, strict=strict, outside=outside)
 
 
 async def run(settings: Settings) -> None:
@@ -143,7 +149,7 @@ def service_address(path: Path) -> str:
 async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -> AsyncIterator[Service]:
     """Lend a service over these, with the installed scalers, shared connections and the system's clock."""
     scalers: Mapping[str, type[Scaler[Any]]] = {
-        type_: plugin for type_, plugin in plugins.discover().items() if isinstance(plugin, type)
+        type_: plugin for type_, plugin in _installed_scalers().items() if isinstance(plugin, type)
     }
     clock = SystemClock()
 
@@ -175,7 +181,7 @@ def run_until_stopped(settings: Settings) -> None:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of manifests, for the installed scalers."""
-    return manifest.json_schema(plugins.discover())
+    return manifest.json_schema(_installed_scalers())
 
 
 def _load_configuration(settings: Settings) -> Configuration:
@@ -238,7 +244,7 @@ async def _serve(
 ) -> None:
     registry = CollectorRegistry()
     board = StatusBoard()
-    recorders: list[Recorder] = [PrometheusRecorder(registry), board, _ActuatorNote(directory, kind)]
+    recorders: list[Recorder] = [PrometheusRecorder(registry), board, ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))
@@ -264,18 +270,3 @@ async def _serve(
             log.info("service_stopped", replicas="left running; `scaler down` ends them")
         finally:
             (directory.path / "service.json").unlink(missing_ok=True)
-
-
-class _ActuatorNote(Recorder):
-    """Keeps in the state dir which actuator may own replicas: from the first answer of its engine on."""
-
-    def __init__(self, directory: StateDir, kind: str) -> None:
-        self._directory = directory
-        self._kind = kind
-        self._kept = False
-
-    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:  # noqa: ARG002
-        """Keep it; nothing is started before the first observation."""
-        if not self._kept:
-            self._directory.write_note("actuator", {"kind": self._kind})
-            self._kept = True
