@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from scaler.engine.backoff import Backoff
+from scaler.backoff import Backoff
 from scaler.model import Workload
 from scaler.ports.actuator import Actuator, Applied
 from scaler.ports.errors import ActuatorError, Permanent

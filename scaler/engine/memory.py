@@ -6,7 +6,7 @@ import asyncio
 
 import structlog
 
-from scaler.engine.backoff import Backoff
+from scaler.backoff import Backoff
 from scaler.ports.state_store import Remembered, StateStore
 
 log = structlog.get_logger(__name__)

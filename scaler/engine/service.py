@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
-from scaler.engine.backoff import Backoff
+from scaler.backoff import Backoff
 from scaler.engine.memory import Memory
 from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop

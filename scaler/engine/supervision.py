@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from scaler.engine.backoff import Backoff
+from scaler.backoff import Backoff
 
 log = structlog.get_logger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from traceback import extract_tb
@@ -10,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from scaler.engine.backoff import Backoff
+from scaler.backoff import Backoff
 from scaler.engine.supervision import being_cancelled
 from scaler.model import Reading, Trigger, Workload
 from scaler.ports.connections import Connections
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 # KEDA's default time-out for HTTP sources (KEDA_HTTP_DEFAULT_TIMEOUT).
 READ_DEADLINE_S = 3.0
+# What a trigger's own time-out is exceeded by, so that the plugin can say itself what took so long.
+GRACE_S = 0.25
 # Closing may take this long; a plugin that needs longer is left behind.
 CLOSE_DEADLINE_S = 5.0
 # What a plugin must not raise, but may. Without CancelledError among them, one that leaks out of a library would end
@@ -51,13 +54,15 @@ class TriggerReader:
         self._scaler_class = scaler
         self._connections = connections
         self._recorder = recorder
-        self._deadline_s = deadline_s
+        own = trigger.config.read_timeout_s()
+        self._deadline_s = deadline_s if own is None else own + GRACE_S
         self._scaler: Scaler[Any] | None = None
         self._opened = asyncio.Event()
         self._not_opened = ""
         self._reading: asyncio.Task[Reading] | None = None
         self._available = True
         self._bug_logged = False
+        self._logged = False
         self._log = log.bind(workload=workload.name, trigger=trigger.name)
 
     async def run(self, wake: Callable[[], None]) -> None:
@@ -140,6 +145,7 @@ class TriggerReader:
         try:
             return _checked(await self._scaler.read())
         except SourceError as error:
+            self._logged = error.logged
             return Reading.failed(f"rejected: {error}" if isinstance(error, Permanent) else str(error))
         except BUGS as error:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
@@ -157,11 +163,13 @@ class TriggerReader:
             self._bug_logged = True
 
     def _log_change(self, reading: Reading) -> None:
-        """Say once that a source is lost, and once that it is back."""
+        """Say once that a source is lost, and once that it is back; quietly where its client said so for all."""
         if reading.error is None and not self._available:
-            self._log.info("trigger_recovered")
+            self._log.log(logging.DEBUG if self._logged else logging.INFO, "trigger_recovered")
+            self._logged = False
         elif reading.error is not None and self._available:
-            self._log.warning("trigger_unavailable", error=reading.error)
+            level = logging.DEBUG if self._logged else logging.WARNING
+            self._log.log(level, "trigger_unavailable", error=reading.error)
         self._available = reading.error is None
         self._bug_logged = self._bug_logged and not self._available
 

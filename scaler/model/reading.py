@@ -14,11 +14,14 @@ class Reading:
         active: Whether the source itself says there is work. None leaves it to the trigger's activation
             threshold: active if and only if `value > activation`.
         error: Why the value is unknown, free of secrets. None when it is known.
+        changes_at: When the value changes by the mere passing of time, as a schedule's does: seconds since the epoch.
+            None when it may change at any moment.
     """
 
     value: float | None = None
     active: bool | None = None
     error: str | None = None
+    changes_at: float | None = None
 
     @classmethod
     def failed(cls, error: str) -> Reading:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from scaler.model import SourceLocation
 
@@ -117,7 +118,19 @@ class StateDirLocked(ConfigError):
 
 
 class SourceError(ScalerError):
-    """An event source could not be read."""
+    """An event source could not be read.
+
+    Attributes:
+        logged: Whoever raised it has told the operator, once for all triggers that it strikes.
+    """
+
+    logged: bool = False
+
+    def again(self) -> Self:
+        """Return a fresh exception that says the same, for one more who is to get it."""
+        error = type(self)(*self.args)
+        error.logged = self.logged
+        return error
 
 
 class SourceUnavailable(Transient, SourceError):

@@ -49,6 +49,10 @@ class ScalerConfig(BaseModel, ABC):
     def activation(self) -> float:
         """Return the value above which (strictly) the trigger is active."""
 
+    def read_timeout_s(self) -> float | None:
+        """Return how many seconds one read may take where the parameters say so; None leaves it to the engine (3)."""
+        return None
+
 
 def _aliases(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias or name

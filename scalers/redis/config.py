@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
+from scaler.clients.tls import Tls
 from scaler.ports.parameters import Boolean, NotNegativeInteger, NotSupportedYet
 from scaler.ports.scaler import ScalerConfig
-from scalers.redis.tls import Tls
 
 _MAX_PORT = 65535
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@,\[\]]*):(?P<port>[0-9]+)", re.ASCII)

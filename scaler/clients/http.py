@@ -1,0 +1,225 @@
+"""HTTP servers that are read: one session per server and credentials, and equal requests sent once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+from pydantic import SecretStr
+from yarl import URL
+
+from scaler.clients.batcher import GATHER_S
+from scaler.clients.outage import Outage
+from scaler.clients.tls import Tls
+from scaler.ports.connections import Connections
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+
+# KEDA's default (KEDA_HTTP_DEFAULT_TIMEOUT).
+DEFAULT_TIMEOUT_S = 3.0
+# However many triggers ask a server, it sees no more connections than this.
+MAX_CONNECTIONS = 4
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+_TRANSIENT_STATUS = frozenset({408, 425, 429})
+_SERVER_ERRORS = range(500, 600)
+_SUCCESS = range(200, 300)
+_CHUNK_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class HttpServer:
+    """One server, asked as one client: triggers for which these are equal share its connections.
+
+    Attributes:
+        origin: Scheme, host and port, such as `https://metrics:9090`; no credentials in it.
+        headers: Sent with every request, such as `Authorization`; values are secret.
+        tls: For https; None trusts the system's certificates.
+    """
+
+    origin: str
+    headers: tuple[tuple[str, SecretStr], ...] = ()
+    tls: Tls | None = None
+
+    def __str__(self) -> str:
+        return self.origin
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET.
+
+    Attributes:
+        target: Path and query, percent-encoded as they are to be sent; may hold secrets, so it is never shown.
+        headers: Besides the server's own; values are secret.
+        timeout_s: For the whole of it.
+    """
+
+    target: str
+    headers: tuple[tuple[str, SecretStr], ...] = ()
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server said, whatever the status.
+
+    Attributes:
+        status: HTTP status code.
+        body: As it came, decompressed.
+    """
+
+    status: int
+    body: bytes
+
+
+class HttpClient:
+    """Sends requests to one server; equal ones that come together are sent once.
+
+    A server is lost when nobody can connect to it, or when it let a request time out and has answered none since that
+    was sent: every request fails at once then, while one loop tries again. Redirects are not followed, as they would
+    take credentials along.
+    """
+
+    def __init__(self, server: HttpServer, session: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._session = session
+        self._outage = Outage(server)
+        self._gathering: dict[Request, asyncio.Future[Answer | SourceError]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
+        self._sign_of_life = Request("/")
+        self._answered_at = 0.0
+
+    @classmethod
+    def shared(cls, kind: str, server: HttpServer, connections: Connections) -> AbstractAsyncContextManager[Self]:
+        """Borrow the client of this server and these credentials; `kind` names it in metrics."""
+        return connections.shared(kind, server, lambda: cls.connect(server))
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, server: HttpServer) -> AsyncIterator[Self]:
+        """Make a client; it connects at first use."""
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=server.tls.context() if server.tls else True),
+            headers={name: value.get_secret_value() for name, value in server.headers},
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        async with session:
+            client = cls(server, session)
+            watching = asyncio.create_task(client._outage.watch(client._revive), name=f"{server}: outage")
+            try:
+                yield client
+            finally:
+                tasks = {watching, *client._sending}
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    async def get(
+        self, target: str, *, headers: Mapping[str, SecretStr] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> Answer:
+        """Return what the server answers with a status 2xx.
+
+        Args:
+            target: Path and query, percent-encoded as they are to be sent.
+            headers: Besides those of the server.
+            timeout_s: For the whole of it.
+
+        Raises:
+            SourceUnavailable: It is lost, took too long, or answered with 408, 425, 429 or 5xx.
+            SourceRejected: It answered with another status, its certificate is not trusted, its answer is too large.
+        """
+        answer = await self.ask(Request(target, tuple((headers or {}).items()), timeout_s))
+        if answer.status in _TRANSIENT_STATUS or answer.status in _SERVER_ERRORS:
+            raise SourceUnavailable(f"{self._server}: HTTP status {answer.status}")
+        if answer.status not in _SUCCESS:
+            raise SourceRejected(f"{self._server}: HTTP status {answer.status}")
+        return answer
+
+    async def ask(self, request: Request) -> Answer:
+        """Return what the server answers, whatever the status.
+
+        Raises:
+            SourceUnavailable: It is lost, or took too long.
+            SourceRejected: Its certificate is not trusted, or its answer is too large.
+        """
+        self._outage.raise_if_lost()
+        outcome = self._gathering.get(request)
+        if outcome is None:
+            outcome = self._gathering[request] = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._send(request, outcome), name=f"{self._server}: request")
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        # Shielded: who stops waiting takes nothing from the others.
+        answer = await asyncio.shield(outcome)
+        if isinstance(answer, SourceError):
+            raise answer.again()
+        return answer
+
+    async def _send(self, request: Request, outcome: asyncio.Future[Answer | SourceError]) -> None:
+        """Send once, for all who asked until then."""
+        answer: Answer | SourceError = SourceUnavailable(f"{self._server}: the client was closed")
+        try:
+            await asyncio.sleep(GATHER_S)
+            self._gathering.pop(request)
+            answer = await self._exchange(request)
+        except SourceError as error:
+            answer = error
+        finally:
+            outcome.set_result(answer)
+
+    async def _revive(self) -> None:
+        await self._exchange(self._sign_of_life)
+
+    async def _exchange(self, request: Request) -> Answer:
+        clock = asyncio.get_running_loop().time
+        sent_at = clock()
+        try:
+            answer = await self._round_trip(request)
+        except TimeoutError as error:
+            late = SourceUnavailable(f"{self._server}: no answer within {request.timeout_s:g} s")
+            if self._answered_at < sent_at:
+                self._lose(request, late)
+            raise late from error
+        except aiohttp.ClientConnectionError as error:
+            lost = _connection_failure(self._server, error)
+            self._lose(request, lost)
+            raise lost from error
+        except aiohttp.ClientError as error:
+            # Its text may quote the address, which may hold secrets.
+            raise SourceUnavailable(f"{self._server}: no proper HTTP ({type(error).__name__})") from error
+        self._answered_at = clock()
+        return answer
+
+    async def _round_trip(self, request: Request) -> Answer:
+        async with self._session.get(
+            URL(self._server.origin + request.target, encoded=True),
+            headers={name: value.get_secret_value() for name, value in request.headers},
+            timeout=aiohttp.ClientTimeout(total=request.timeout_s),
+            allow_redirects=False,
+        ) as response:
+            body = bytearray()
+            async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    raise SourceRejected(f"{self._server}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+            return Answer(response.status, bytes(body))
+
+    def _lose(self, request: Request, error: SourceError) -> None:
+        self._sign_of_life = request
+        self._outage.begin(error)
+
+
+def _connection_failure(server: HttpServer, error: aiohttp.ClientConnectionError) -> SourceError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        # Time does not heal a certificate that is not trusted.
+        why = getattr(error.certificate_error, "verify_message", "") or "its name or time does not fit"
+        return SourceRejected(f"{server}: the server's certificate is not trusted: {why}")
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        reason = getattr(error.os_error, "reason", None) or "handshake failed"
+        return SourceRejected(f"{server}: TLS failed: {reason}")
+    if isinstance(error, aiohttp.ClientOSError):
+        return SourceUnavailable(f"{server}: {error.strerror or 'the connection was lost'}")
+    return SourceUnavailable(f"{server}: the connection was lost")

@@ -1,0 +1,182 @@
+"""The HTTP client against a server that does as it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from scaler.clients.http import MAX_ANSWER_BYTES, Answer, HttpClient, HttpServer
+from scaler.ports.errors import SourceRejected, SourceUnavailable
+from scaler.testing.leaks import no_leaks
+from scaler.testing.servers.process import free_port
+
+
+@dataclass
+class Server:
+    """What it was asked, and how it is to answer."""
+
+    origin: str = ""
+    requests: list[web.Request] = field(default_factory=list)
+    status: int = 200
+    body: bytes = b"fine"
+    headers: dict[str, str] = field(default_factory=dict)
+    silent: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        if request.path == "/slow":
+            await self.silent.wait()
+        return web.Response(status=self.status, body=self.body, headers=self.headers)
+
+
+@asynccontextmanager
+async def running(server: Server, port: int = 0) -> AsyncIterator[Server]:
+    runner = web.ServerRunner(web.Server(server.answer), shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    server.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        server.silent.set()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def connected(origin: str, *headers: tuple[str, SecretStr]) -> AsyncIterator[HttpClient]:
+    async with no_leaks(), HttpClient.connect(HttpServer(origin, headers)) as client:
+        yield client
+
+
+async def test_equal_requests_that_come_together_are_sent_once() -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        answers = await asyncio.gather(*(client.get(target) for target in ("/a", "/a", "/b")))
+        assert answers == [Answer(200, b"fine")] * 3
+        assert sorted(request.path for request in server.requests) == ["/a", "/b"]
+        await client.get("/a")
+        assert len(server.requests) == 3
+
+
+async def test_headers_of_the_server_and_of_the_request_are_sent_and_shown_nowhere() -> None:
+    secret = SecretStr("Bearer sesame")
+    async with running(Server()) as server, connected(server.origin, ("Authorization", secret)) as client:
+        await client.get("/x", headers={"X-Scope": SecretStr("north")})
+        assert server.requests[0].headers["Authorization"] == "Bearer sesame"
+        assert server.requests[0].headers["X-Scope"] == "north"
+    assert "sesame" not in repr(HttpServer(server.origin, (("Authorization", secret),)))
+
+
+@pytest.mark.parametrize("target", ["/a%2Fb/q?x=%252F+1", "/api/queues/%2F/jobs?columns=name"])
+async def test_targets_are_sent_as_they_are_encoded(target: str) -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        await client.get(target)
+        assert server.requests[0].raw_path == target
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (401, SourceRejected),
+        (404, SourceRejected),
+        (302, SourceRejected),
+        (429, SourceUnavailable),
+        (500, SourceUnavailable),
+        (503, SourceUnavailable),
+    ],
+)
+async def test_a_status_says_whether_time_heals_it_and_is_no_outage(status: int, error: type[Exception]) -> None:
+    async with running(Server(status=status, headers={"Location": "/elsewhere"})) as server:
+        async with connected(server.origin) as client:
+            with pytest.raises(error, match=str(status)):
+                await client.get("/x")
+            server.status = 200
+            assert (await client.get("/x")).body == b"fine"
+        assert {request.path for request in server.requests} == {"/x"}
+
+
+async def test_nobody_listening_fails_at_once_until_the_server_is_back() -> None:
+    port = free_port()
+    async with connected(f"http://127.0.0.1:{port}") as client:
+        for _ in range(50):
+            with pytest.raises(SourceUnavailable) as caught:
+                await client.get("/x")
+            assert caught.value.logged
+        async with running(Server(), port) as server, asyncio.timeout(10):
+            while True:
+                try:
+                    await client.get("/x")
+                    break
+                except SourceUnavailable:
+                    await asyncio.sleep(0.01)
+            assert server.requests
+
+
+async def test_one_slow_answer_is_no_outage_while_others_come() -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        slow = asyncio.create_task(client.get("/slow", timeout_s=0.3))
+        while not slow.done():
+            await client.get("/quick")
+            await asyncio.sleep(0.01)
+        with pytest.raises(SourceUnavailable, match=r"no answer within 0\.3 s"):
+            await slow
+        assert (await client.get("/quick")).status == 200
+        server.silent.set()
+
+
+async def test_a_server_that_answers_nothing_is_lost_until_it_answers() -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        with pytest.raises(SourceUnavailable, match="no answer within"):
+            await client.get("/slow", timeout_s=0.2)
+        with pytest.raises(SourceUnavailable) as caught:
+            await client.get("/quick")
+        assert caught.value.logged
+        server.silent.set()
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await client.get("/quick")
+                    break
+                except SourceUnavailable:
+                    await asyncio.sleep(0.01)
+
+
+async def test_an_answer_without_end_is_refused() -> None:
+    async with running(Server(body=bytes(MAX_ANSWER_BYTES + 1))) as server, connected(server.origin) as client:
+        with pytest.raises(SourceRejected, match="larger than 32 MiB"):
+            await client.get("/x", timeout_s=30)
+
+
+async def test_what_is_no_http_is_unavailable() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"-ERR what?\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as impostor,
+        connected("http://{}:{}".format(*impostor.sockets[0].getsockname())) as client,
+    ):
+        with pytest.raises(SourceUnavailable) as caught:
+            await client.get("/x?key=sesame")
+        assert "sesame" not in str(caught.value)
+
+
+async def test_tls_where_there_is_none_is_rejected() -> None:
+    async with running(Server()) as server, connected(server.origin.replace("http:", "https:")) as client:
+        with pytest.raises(SourceRejected, match="TLS failed"):
+            await client.get("/x")
+
+
+async def test_who_stops_waiting_takes_nothing_from_the_others() -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        leaving, staying = (asyncio.create_task(client.get("/x")) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert (await staying).status == 200
