@@ -27,6 +27,15 @@ class Schedule:
         self._due: float | None = None
         self._last_woke = -math.inf
 
+    def pace(self, interval_s: float) -> None:
+        """Go over to another interval; a tick that it makes due earlier comes earlier."""
+        if interval_s == self._interval_s:
+            return
+        self._interval_s = interval_s
+        self._grid_s = min(GRID_S, interval_s / 10)
+        if self._due is not None:
+            self._due = min(self._due, self._on_grid(asyncio.get_running_loop().time() + interval_s))
+
     def push(self) -> None:
         """Something may have come: wake as soon as the gap to the last wake-up allows."""
         self._pushed.set()
@@ -61,4 +70,7 @@ class Schedule:
         """Move the due time on; a tick that was missed altogether is not made up for."""
         assert self._due is not None  # noqa: S101 - set by the first wait
         due = max(self._due + period_s, asyncio.get_running_loop().time())
-        self._due = math.ceil(due / self._grid_s) * self._grid_s
+        self._due = self._on_grid(due)
+
+    def _on_grid(self, moment: float) -> float:
+        return math.ceil(moment / self._grid_s) * self._grid_s

@@ -89,6 +89,7 @@ class WorkloadLoop:
         state = remembered.state if remembered else initial_state(now)
         counts = self._counts(remembered)
         decision, state = decide(self.workload.policy, state, readings, counts, now)
+        self._schedule.pace(self.workload.polling_interval_at(decision.desired))
         self._recorder.decided(self.workload, decision, duration_s=time.perf_counter() - started)
         changed = remembered is None or decision.desired != remembered.desired
         self._memory.keep(self.workload.name, Remembered(state, decision.desired), urgent=changed)

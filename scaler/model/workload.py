@@ -66,6 +66,7 @@ class Workload:
         triggers: Configured event sources; their policies are `policy.triggers`, in the same order.
         policy: How readings become a count.
         polling_interval_s: Seconds between two readings.
+        idle_polling_interval_s: The same while no replica is wanted; None: the same as ever.
         location: Where the manifest defines it; two workloads that differ only here are equal.
     """
 
@@ -74,4 +75,11 @@ class Workload:
     triggers: tuple[Trigger, ...]
     policy: ScalingPolicy
     polling_interval_s: float = DEFAULT_POLLING_INTERVAL_S
+    idle_polling_interval_s: float | None = None
     location: SourceLocation | None = field(default=None, compare=False)
+
+    def polling_interval_at(self, desired: int) -> float:
+        """Return the seconds between two readings while that many replicas are wanted."""
+        if desired == 0 and self.idle_polling_interval_s is not None:
+            return self.idle_polling_interval_s
+        return self.polling_interval_s

@@ -53,6 +53,7 @@ class Scale(DocumentModel):
     max_replicas: Annotated[int, Field(ge=1, le=1000), AS_INTEGER] | None = None
     cooldown_period: Annotated[float, Field(ge=0, le=31_536_000), AS_NUMBER] | None = None
     polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
+    idle_polling_interval: Annotated[float, Field(ge=MIN_POLLING_INTERVAL_S, le=86_400), AS_NUMBER] | None = None
     rules: list[ScaleRule] | None = None
     allow_scaling_rule_override: Annotated[
         Unused,

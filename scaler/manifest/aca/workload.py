@@ -74,6 +74,7 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
         triggers=triggers,
         policy=policy,
         polling_interval_s=scale.polling_interval or DEFAULT_POLLING_INTERVAL_S,
+        idle_polling_interval_s=scale.idle_polling_interval,
         location=report.document.location,
     )
 
@@ -89,6 +90,7 @@ def reject_own_scaling(declared: DeclaredApp, scaled_object: str) -> None:
         ("maxReplicas", "maxReplicaCount"),
         ("cooldownPeriod", "cooldownPeriod"),
         ("pollingInterval", "pollingInterval"),
+        ("idlePollingInterval", "the annotation scaler/idle-polling-interval"),
     ):
         if declared.report.document.get((*_SCALE, name)) is not None:
             expected = f"only {instead} in the ScaledObject at {scaled_object}"

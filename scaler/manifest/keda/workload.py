@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from scaler.manifest.bounds import check_bounds
 from scaler.manifest.checking import check
 from scaler.manifest.declared import Authentication, Environment, TriggerSource
+from scaler.manifest.keda.annotations import read_idle_interval, read_pause
 from scaler.manifest.keda.behavior import build_directions
 from scaler.manifest.keda.documents import (
     Advanced,
@@ -19,7 +20,6 @@ from scaler.manifest.keda.documents import (
     TriggerSpec,
 )
 from scaler.manifest.keda.objects import NAMESPACED, KubernetesObjects, identity
-from scaler.manifest.keda.pause import read_pause
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, Report
 from scaler.manifest.triggers import Scalers, build_triggers
@@ -94,6 +94,7 @@ def scaled_workload(
         triggers=triggers,
         policy=_policy(declared, triggers),
         polling_interval_s=spec.polling_interval or DEFAULT_POLLING_INTERVAL_S,
+        idle_polling_interval_s=read_idle_interval(report, declared.metadata.annotations or {}),
         location=report.document.location,
     )
 

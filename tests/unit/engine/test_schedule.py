@@ -106,3 +106,23 @@ def test_a_tick_that_was_missed_is_not_made_up_for() -> None:
         return ticks
 
     assert virtual_time.run(timeline()) <= 5
+
+
+def test_a_faster_pace_brings_the_next_tick_forward_and_a_slower_one_keeps_it() -> None:
+    async def timeline() -> tuple[float, float, float]:
+        loop = asyncio.get_running_loop()
+        schedule = Schedule(30)
+        await schedule.wait()
+        schedule.pace(0.2)
+        await schedule.wait()
+        fast = loop.time()
+        schedule.pace(30)
+        await schedule.wait()
+        kept = loop.time()
+        await schedule.wait()
+        return fast, kept, loop.time()
+
+    fast, kept, slow = virtual_time.run(timeline())
+    assert fast <= 0.3
+    assert kept - fast <= 0.3
+    assert slow - kept > 25

@@ -518,3 +518,22 @@ def test_stopping_leaves_the_replicas_running(busy: bool) -> None:  # noqa: FBT0
         assert world.store.kept["worker"].desired == 10
 
     virtual_time.run(main())
+
+
+@scenario
+async def test_a_workload_at_zero_is_read_at_its_own_pace(world: World) -> None:
+    eager = replace(workload(interval_s=30), idle_polling_interval_s=0.2)
+    async with world.running(eager):
+        await asyncio.sleep(1)
+        world.queues.lengths["jobs"] = 7
+        await asyncio.sleep(0.3)
+        assert world.running_replicas() == 2
+        busy = len(world.facts.decisions["worker"])
+        await asyncio.sleep(300)
+        assert len(world.facts.decisions["worker"]) - busy < 15
+        world.queues.lengths["jobs"] = 0
+        await asyncio.sleep(600)
+        assert world.running_replicas() == 0
+        world.queues.lengths["jobs"] = 1
+        await asyncio.sleep(0.3)
+        assert world.running_replicas() == 1

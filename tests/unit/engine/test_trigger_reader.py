@@ -102,6 +102,38 @@ def test_an_outage_is_logged_once_and_its_end_once() -> None:
     assert bugs == 0
 
 
+def test_an_outage_that_the_client_logged_for_all_is_not_logged_again_at_each_trigger() -> None:
+    outage = SourceUnavailable("connection refused")
+    outage.logged = True
+    readings, logs, _ = read_all(scripted(Script(Reading(1), outage, outage.again(), Reading(2))), 4)
+    assert [reading.value for reading in readings] == [1, None, None, 2]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("trigger_unavailable", "debug"),
+        ("trigger_recovered", "debug"),
+    ]
+
+
+def test_a_trigger_s_own_time_out_takes_the_place_of_the_engine_s() -> None:
+    class PatientConfig(EmptyConfig):
+        def read_timeout_s(self) -> float:
+            return 20
+
+    async def slow() -> Reading:
+        await asyncio.sleep(10)
+        return Reading(7)
+
+    async def main() -> Reading:
+        trigger = Trigger(POLICY, PatientConfig())
+        reader = TriggerReader(WORKLOAD, trigger, scripted(slow), None, Recorder())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        reading = await reader.read()
+        running.cancel()
+        await asyncio.wait((running,))
+        return reading
+
+    assert virtual_time.run(main()).value == 7
+
+
 def test_a_rejection_says_so() -> None:
     readings, _, _ = read_all(scripted(Script(SourceRejected("wrong password"))), 1)
     assert readings[0].error == "rejected: wrong password"

@@ -64,6 +64,7 @@ properties:
       minReplicas: 1
       maxReplicas: 20
       pollingInterval: 0.5
+      idlePollingInterval: 0.1
       cooldownPeriod: 5
       rules:
       - name: jobs
@@ -126,6 +127,7 @@ def test_its_scaling_is_what_its_manifest_says(manifests: Loader, full: str) -> 
     policy = workload.policy
     assert (policy.min_replicas, policy.max_replicas, policy.cooldown_s) == (1, 20, 5.0)
     assert workload.polling_interval_s == 0.5
+    assert workload.idle_polling_interval_s == 0.1
     (trigger,) = workload.triggers
     assert (trigger.name, trigger.type, trigger.policy.target) == ("jobs", "queue", 7.0)
     assert policy.triggers == (trigger.policy,)

@@ -386,3 +386,22 @@ def test_secret_data_is_base64(manifests: Loader) -> None:
         secret = f"apiVersion: v1\nkind: Secret\nmetadata: {{name: s}}\ndata: {{k: '{data}'}}\n"
         (line,) = manifests.lines(manifests.ruled(), secret)
         assert "data.k: found a value that is not shown, expected base64 of UTF-8 text (stringData takes plain" in line
+
+
+def test_an_app_at_zero_may_be_read_at_its_own_pace(manifests: Loader) -> None:
+    annotated = manifests.scaled_object(metadata='annotations: {scaler/idle-polling-interval: "0.2"}')
+    assert manifests.one(manifests.app("{}"), annotated).idle_polling_interval_s == 0.2
+    assert manifests.one(manifests.ruled()).idle_polling_interval_s is None
+
+
+@pytest.mark.parametrize("text", ["0.05", "often", "-1", "1e9", "inf", ""])
+def test_the_pace_at_zero_is_seconds_in_bounds(manifests: Loader, text: str) -> None:
+    annotated = manifests.scaled_object(metadata=f'annotations: {{scaler/idle-polling-interval: "{text}"}}')
+    (line,) = manifests.lines(manifests.app("{}"), annotated)
+    assert "expected seconds from 0.1 to 86400" in line
+
+
+def test_an_unknown_annotation_of_ours_is_an_error(manifests: Loader) -> None:
+    annotated = manifests.scaled_object(metadata='annotations: {scaler/idle-poling-interval: "1"}')
+    (line,) = manifests.lines(manifests.app("{}"), annotated)
+    assert "did you mean scaler/idle-polling-interval?" in line

@@ -1,4 +1,4 @@
-"""KEDA's annotations on a ScaledObject."""
+"""Annotations on a ScaledObject: KEDA's, and one of our own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from scaler.manifest.located import Path
 from scaler.manifest.problems import Report, closest
 from scaler.model import Pause
+from scaler.model.workload import MIN_POLLING_INTERVAL_S
 
 _PREFIX = "autoscaling.keda.sh/"
 _PAUSED, _REPLICAS = f"{_PREFIX}paused", f"{_PREFIX}paused-replicas"
 _SCALE_IN, _SCALE_OUT = f"{_PREFIX}paused-scale-in", f"{_PREFIX}paused-scale-out"
 _FORCE = f"{_PREFIX}force-activation"
 _USED = (_PAUSED, _REPLICAS, _SCALE_IN, _SCALE_OUT, _FORCE)
+_OWN_PREFIX = "scaler/"
+_IDLE_INTERVAL = f"{_OWN_PREFIX}idle-polling-interval"
+_MAX_INTERVAL_S = 86_400
 _HPA_ONLY = frozenset(
     {
         "scaledobject.keda.sh/transfer-hpa-ownership",
@@ -34,10 +38,10 @@ def read_pause(report: Report, annotations: Mapping[str, str]) -> Pause:
         if name in _HPA_ONLY:
             hint = "ignored: there is no HPA here"
             report.warn((*_PATH, name), "the annotation to be absent", found="the annotation", hint=hint)
-        elif name.startswith(_PREFIX) and name not in _USED:
-            expected = f"one of {', '.join(_USED)}"
+        elif name.startswith((_PREFIX, _OWN_PREFIX)) and name not in (known := (*_USED, _IDLE_INTERVAL)):
+            expected = f"one of {', '.join(known)}"
             report.error(
-                (*_PATH, name), expected, found="an unknown annotation", hint=closest(name, _USED), at_key=True
+                (*_PATH, name), expected, found="an unknown annotation", hint=closest(name, known), at_key=True
             )
     return Pause(
         paused=_flag(report, annotations, _PAUSED),
@@ -46,6 +50,18 @@ def read_pause(report: Report, annotations: Mapping[str, str]) -> Pause:
         scale_out=_flag(report, annotations, _SCALE_OUT),
         force_activation=_flag(report, annotations, _FORCE),
     )
+
+
+def read_idle_interval(report: Report, annotations: Mapping[str, str]) -> float | None:
+    """Return the seconds between two readings at zero replicas; None where nothing else is asked for."""
+    text = annotations.get(_IDLE_INTERVAL)
+    if text is None:
+        return None
+    interval_s = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else 0.0
+    if not MIN_POLLING_INTERVAL_S <= interval_s <= _MAX_INTERVAL_S:
+        report.error((*_PATH, _IDLE_INTERVAL), f"seconds from {MIN_POLLING_INTERVAL_S} to {_MAX_INTERVAL_S}")
+        return None
+    return interval_s
 
 
 def _flag(report: Report, annotations: Mapping[str, str], name: str) -> bool:
