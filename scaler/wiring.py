@@ -19,7 +19,7 @@ from scaler import manifest
 from scaler.actuators.docker.actuator import DockerActuator
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.process.actuator import ProcessActuator
-from scaler.engine import plugins, state_dir
+from scaler.engine import garbage, plugins, state_dir
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
@@ -166,7 +166,13 @@ async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -
                 clock=clock,
             )
 
-        yield Service(actuator=actuator, memory=memory, recorder=recorder, make_loop=make_loop)
+        yield Service(
+            actuator=actuator,
+            memory=memory,
+            recorder=recorder,
+            make_loop=make_loop,
+            on_configured=garbage.set_aside,
+        )
 
 
 def run_until_stopped(settings: Settings) -> None:

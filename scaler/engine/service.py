@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 # Leaving a workload's loop may take this long; after it the tasks that hang are named in the log.
 LOOP_END_DEADLINE_S = 15.0
+# So many loops start in one turn of the event loop: with thousands at once, the first reads would miss their deadline.
+STARTS_PER_TURN = 10
 
 
 class Service:
@@ -36,11 +38,13 @@ class Service:
         memory: Memory,
         recorder: Recorder,
         make_loop: Callable[[Workload], WorkloadLoop],
+        on_configured: Callable[[], None] = lambda: None,
     ) -> None:
         self._actuator = actuator
         self._memory = memory
         self._recorder = recorder
         self._make_loop = make_loop
+        self._on_configured = on_configured
         self._loops: dict[str, WorkloadLoop] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._removals: dict[str, asyncio.Task[None]] = {}
@@ -62,6 +66,7 @@ class Service:
         """
         async with self._reconfiguring:
             await self._reconfigure(workloads)
+            self._on_configured()
 
     async def _reconfigure(self, workloads: Sequence[Workload]) -> None:
         wanted = {workload.name: workload for workload in workloads}
@@ -73,12 +78,15 @@ class Service:
                 log.info("workload_removed", workload=workload.name)
                 self._recorder.workload_removed(workload)
                 self._remove(workload.name)
-        for name, workload in wanted.items():
-            if present.get(name) != workload:
-                log.info("workload_changed" if name in present else "workload_added", workload=name)
-                if name in present:
-                    self._recorder.workload_removed(present[name])
-                self._start(workload)
+        changed = [workload for name, workload in wanted.items() if present.get(name) != workload]
+        for number, workload in enumerate(changed, start=1):
+            name = workload.name
+            log.info("workload_changed" if name in present else "workload_added", workload=name)
+            if name in present:
+                self._recorder.workload_removed(present[name])
+            self._start(workload)
+            if number % STARTS_PER_TURN == 0:
+                await asyncio.sleep(0)
 
     def _start(self, workload: Workload) -> None:
         removal = self._removals.pop(workload.name, None)
