@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import decide, fleet, machine, reaction
+from benchmarks import decide, fleet, machine, reaction, storm
 from scaler.observability import logs
 
-ALL = {"decide": decide.main, "fleet": fleet.main, "reaction": reaction.main}
+ALL = {"decide": decide.main, "fleet": fleet.main, "reaction": reaction.main, "storm": storm.main}
 
 
 def main() -> None:
