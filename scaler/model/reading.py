@@ -16,12 +16,14 @@ class Reading:
         error: Why the value is unknown, free of secrets. None when it is known.
         changes_at: When the value changes by the mere passing of time, as a schedule's does: seconds since the epoch.
             None when it may change at any moment.
+        changes_zone: IANA name of the time zone in which people are to read `changes_at`.
     """
 
     value: float | None = None
     active: bool | None = None
     error: str | None = None
     changes_at: float | None = None
+    changes_zone: str = "UTC"
 
     @classmethod
     def failed(cls, error: str) -> Reading:
