@@ -21,12 +21,14 @@ class Demand:
         active: Whether the workload as a whole is active.
         unknown: Some trigger has no value and no fallback stands in for it.
         wants: The highest proposal; None when no trigger has one.
+        changes_at: When the first of the readings changes by the mere passing of time; None when none says so.
     """
 
     outcomes: tuple[TriggerOutcome, ...]
     active: bool
     unknown: bool
     wants: int | None
+    changes_at: float | None = None
 
 
 def assess(
@@ -39,11 +41,14 @@ def assess(
     active = policy.pause.force_activation
     unknown = False
     wants: int | None = None
+    changes_at: float | None = None
     for trigger in policy.triggers:
         reading = readings.get(trigger.name, _UNREAD)
         outcome = _assess_one(trigger, policy, reading, replicas, failures, only_resources=only_resources)
         outcomes.append(outcome)
         active = active or outcome.active
+        if reading.changes_at is not None and (changes_at is None or reading.changes_at < changes_at):
+            changes_at = reading.changes_at
         proposal = outcome.wants
         if proposal is None:
             unknown = True
@@ -51,7 +56,7 @@ def assess(
             wants = proposal
     if only_resources and unknown:
         active = policy.pause.force_activation
-    return Demand(tuple(outcomes), active, unknown, wants)
+    return Demand(tuple(outcomes), active, unknown, wants, changes_at)
 
 
 def _assess_one(

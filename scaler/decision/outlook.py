@@ -9,7 +9,7 @@ from scaler.model import DecisionState, ScalingPolicy
 
 
 def next_change_at(policy: ScalingPolicy, state: DecisionState, demand: Demand, count: int, now: float) -> float | None:
-    """Return the earliest moment at which a workload settled at `count` can change; None without a running clock.
+    """Return the earliest moment at which a workload settled at `count` can change; None when no clock leads there.
 
     Args:
         policy: The manifest's rules.
@@ -18,6 +18,15 @@ def next_change_at(policy: ScalingPolicy, state: DecisionState, demand: Demand, 
         count: What was decided.
         now: When it was decided; the answer is never before.
     """
+    running = _running_clock(policy, state, demand, count, now)
+    if demand.changes_at is None:
+        return running
+    changes_at = max(demand.changes_at, now)
+    return changes_at if running is None else min(changes_at, running)
+
+
+def _running_clock(policy: ScalingPolicy, state: DecisionState, demand: Demand, count: int, now: float) -> float | None:
+    """Return when the first cooldown, window or period ends that keeps the count where it is."""
     if fallback_may_come(policy, demand):
         return now
     moments: list[float] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable
 from traceback import extract_tb
@@ -178,4 +179,6 @@ def _checked(reading: Any) -> Reading:
     """Return what a plugin read if a decision can be taken from it."""
     if not isinstance(reading, Reading) or not isinstance(reading.value, int | float | None):
         raise TypeError(f"expected a Reading with a number, got {type(reading).__name__}")
+    if reading.changes_at is not None and not math.isfinite(reading.changes_at):
+        raise ValueError("expected a Reading that changes at some moment, or None")
     return reading

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -81,6 +82,7 @@ class WorkloadLoop:
                 await self._tick()
 
     async def _tick(self) -> None:
+        readings: Mapping[str, Reading]
         readings, read_at = await self._read()
         await self._observe()
         remembered = self._memory.recall(self.workload.name)
@@ -88,6 +90,7 @@ class WorkloadLoop:
         now = self._clock.now()
         state = remembered.state if remembered else initial_state(now)
         counts = self._counts(remembered)
+        readings = _on_clock(readings, now - self._clock.wall())
         decision, state = decide(self.workload.policy, state, readings, counts, now)
         self._schedule.pace(self.workload.polling_interval_at(decision.desired))
         self._recorder.decided(self.workload, decision, duration_s=time.perf_counter() - started)
@@ -149,3 +152,13 @@ class WorkloadLoop:
             triggers=values,
             limits=limits,
         )
+
+
+def _on_clock(readings: Mapping[str, Reading], shift_s: float) -> Mapping[str, Reading]:
+    """Return the readings with what schedules said of the wall clock in the seconds of the decision's clock."""
+    if all(reading.changes_at is None for reading in readings.values()):
+        return readings
+    return {
+        name: reading if reading.changes_at is None else replace(reading, changes_at=reading.changes_at + shift_s)
+        for name, reading in readings.items()
+    }

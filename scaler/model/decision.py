@@ -90,8 +90,9 @@ class Decision:
             triggers want (with `current` where they were not asked), each goes on from the one before, and the last
             ends at `desired`.
         next_change_at: The earliest moment at which the count can change although all readings stay as they are and
-            the replicas have settled at `desired` (end of a cooldown, window or period), in the seconds of `at`. It
-            is `at` itself when the next decision can already differ, and None when no clock is running.
+            the replicas have settled at `desired` (end of a cooldown, window or period), in the seconds of `at`. A
+            reading that says when it changes (a schedule's `changes_at`) stays until then. It is `at` itself when
+            the next decision can already differ, and None when no clock is running.
     """
 
     at: float

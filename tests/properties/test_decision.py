@@ -52,6 +52,7 @@ readings = st.one_of(
     st.just(Reading(0.0)),
     st.builds(Reading, value=st.floats(-10, 200), active=st.booleans()),
     st.just(Reading.failed("down")),
+    st.builds(Reading, value=st.sampled_from([0.0, 40.0]), active=st.booleans(), changes_at=st.floats(990, 1100)),
 )
 
 
@@ -236,6 +237,9 @@ def announced_moment_holds(data: st.DataObject, run: Run, steady: Mapping[str, R
     decision = run.tick(steady)
     due = decision.next_change_at
     assert due is None or due >= run.now
+    if decision.reason is not Reason.PAUSED:
+        moments = [reading.changes_at for reading in steady.values() if reading.changes_at is not None]
+        assert all(due is not None and due <= max(moment, run.now) for moment in moments)
     for _ in range(5):
         run.now += data.draw(SECONDS)
         if due is not None and run.now >= due:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from scaler.model import Direction, PolicyType, RateLimit, Rule, SelectPolicy, TriggerPolicy
+from scaler.model import Direction, PolicyType, RateLimit, Reading, Rule, SelectPolicy, TriggerPolicy
 
+# When timelines begin.
+START = 1_700_000_000.0
 PODS_2_A_MINUTE = RateLimit(PolicyType.PODS, 2, 60)
 
 
@@ -83,6 +85,33 @@ def test_a_disabled_direction_has_no_next_change(timeline: Any) -> None:
     t.at(0, backlog=10).expect(4, next_after_s=None)
     t.at(1, backlog=10).expect(4, rules=(Rule.POLICIES_DOWN,), next_after_s=None)
     t.at(9, backlog=0).expect(4, reason="deactivated", rules=(Rule.POLICIES_DOWN,), next_after_s=None)
+
+
+def test_a_schedule_says_when_the_count_changes_next(timeline: Any) -> None:
+    office = (TriggerPolicy("office", "cron", 1.0, exact=True),)
+    t = timeline(triggers=office, cooldown_s=60)
+
+    def window(replicas: float, *, until_minute: float) -> Reading:
+        return Reading(replicas, active=replicas > 0, changes_at=START + until_minute * 60)
+
+    t.at(0, office=window(0, until_minute=10)).expect(0, next_after_s=600)
+    t.at(10, office=window(5, until_minute=30)).expect(5, reason="activated", next_after_s=20 * 60)
+    t.at(29, 59, office=window(5, until_minute=30)).expect(5, next_after_s=1)
+    # The cooldown is over before the schedule changes again.
+    t.at(30, office=window(0, until_minute=90)).expect(5, reason="cooldown", next_after_s=59)
+    t.at(40, office=window(0, until_minute=90)).expect(0, reason="deactivated", next_after_s=50 * 60)
+    # One that was due since it was read can show at once.
+    t.at(91, office=window(0, until_minute=90)).expect(0, next_after_s=0)
+
+
+def test_of_several_schedules_the_largest_count_wins_and_the_first_change_counts(timeline: Any) -> None:
+    both = (TriggerPolicy("day", "cron", 1.0, exact=True), TriggerPolicy("peak", "cron", 1.0, exact=True))
+    t = timeline(triggers=both)
+    day = Reading(10.0, active=True, changes_at=START + 600)
+    peak = Reading(11.0, active=True, changes_at=START + 300)
+    # Within the tolerance of other triggers, and yet exact.
+    t.at(0, day=day, peak=Reading(0.0, active=False, changes_at=START + 100)).expect(10, next_after_s=100)
+    t.at(2, day=day, peak=peak).expect(11, next_after_s=180)
 
 
 def test_an_explicit_scale_down_policy_holds_for_the_steps_to_zero(timeline: Any) -> None:

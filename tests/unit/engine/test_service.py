@@ -15,6 +15,7 @@ from scaler.engine.memory import Memory
 from scaler.engine.service import Service
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.model import App, Container, Decision, Reading, Replica, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.ports.clock import Clock
 from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceUnavailable
 from scaler.ports.recorder import Recorder
@@ -38,7 +39,7 @@ class Queues:
     """The source that tests fill; a value may be an error or something that hangs."""
 
     def __init__(self) -> None:
-        self.lengths: dict[str, float | Exception | Callable[[], Coroutine[Any, Any, Any]]] = {}
+        self.lengths: dict[str, float | Reading | Exception | Callable[[], Coroutine[Any, Any, Any]]] = {}
         self.came: dict[str, asyncio.Event] = {}
 
     def push(self, queue: str, length: float) -> None:
@@ -65,6 +66,8 @@ def scaler_of(queues: Queues) -> type[PushScaler[QueueConfig]]:
             length = queues.lengths.get(self._queue, 0)
             if isinstance(length, Exception):
                 raise length
+            if isinstance(length, Reading):
+                return length
             if callable(length):
                 await length()
             return Reading(value=length)  # type: ignore[arg-type]
@@ -124,13 +127,13 @@ class World:
         self.actuator_class = FakeActuator
         self.store = DictStore()
         self.facts = Facts()
+        self.clock: Clock = virtual_time.LoopClock()
         self.service: Service
 
     @asynccontextmanager
     async def running(self, *workloads: Workload) -> AsyncIterator[Service]:
         memory = Memory(self.store)  # type: ignore[arg-type]
         await memory.load()
-        clock = virtual_time.LoopClock()
         async with self.actuator_class("us", self.engine) as actuator:
 
             def make_loop(workload: Workload) -> WorkloadLoop:
@@ -141,7 +144,7 @@ class World:
                     connections=None,  # type: ignore[arg-type]
                     memory=memory,
                     recorder=self.facts,
-                    clock=clock,
+                    clock=self.clock,
                 )
 
             service = Service(actuator=actuator, memory=memory, recorder=self.facts, make_loop=make_loop)
@@ -537,3 +540,22 @@ async def test_a_workload_at_zero_is_read_at_its_own_pace(world: World) -> None:
         world.queues.lengths["jobs"] = 1
         await asyncio.sleep(0.3)
         assert world.running_replicas() == 1
+
+
+class SetForward(virtual_time.LoopClock):
+    """A wall clock that was set forward by an hour since the service began."""
+
+    def wall(self) -> float:
+        return self.now() + 3600
+
+
+def test_a_schedule_means_the_wall_clock_also_after_it_was_set() -> None:
+    async def timeline() -> float | None:
+        world = World()
+        world.clock = clock = SetForward()
+        world.queues.lengths["jobs"] = Reading(0.0, active=False, changes_at=clock.wall() + 90)
+        async with world.running(workload()):
+            await asyncio.sleep(1)
+        return world.facts.decisions["worker"][0].next_change_at
+
+    assert virtual_time.run(timeline()) == pytest.approx(1_000_090)
