@@ -25,6 +25,7 @@ from scaler.manifest import Outside
 from scaler.model import Workload
 from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
+from scaler.observability.explanation import describe_until
 from scaler.observability.explanation import explain as explain_workload
 from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, PluginBroken, PluginNotFound, ScalerError
 
@@ -164,6 +165,7 @@ def status(state_dir: StateDir, address: Address = None) -> None:
             str(decision.reason) if decision else "not decided yet",
             ", ".join(
                 f"{trigger.name}={'unknown' if trigger.value is None else f'{trigger.value:g}'}/{trigger.target:g}"
+                f"{describe_until(trigger)}"
                 for trigger in workload.triggers
             ),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 from scaler.model import Reason
 from scaler.observability.status import DecisionView, TriggerView, WorkloadView
@@ -32,7 +33,7 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
         f"  because {_REASONS.get(decision.reason, str(decision.reason))}",
         *(f"  trigger {_describe_trigger(trigger)}" for trigger in workload.triggers),
         *(f"  limit {limit.rule}: from {limit.before} to {limit.after}" for limit in decision.limits),
-        f"  next change: {_describe_next_change(decision, now)}",
+        f"  next change: {_describe_next_change(workload, decision, now)}",
     ]
     if workload.actuation_error is not None:
         lines.append(f"  replicas could not be changed: {workload.actuation_error}")
@@ -51,11 +52,22 @@ def _describe_trigger(trigger: TriggerView) -> str:
     if trigger.fallback:
         notes.append(f"fallback, because {trigger.error}")
     wants = "no count" if trigger.wants is None else trigger.wants
-    return f"{subject}: value {trigger.value:g}, {target}, {', '.join(notes)}, wants {wants}"
+    return f"{subject}: value {trigger.value:g}{describe_until(trigger)}, {target}, {', '.join(notes)}, wants {wants}"
 
 
-def _describe_next_change(decision: DecisionView, now: float) -> str:
+def describe_until(trigger: TriggerView) -> str:
+    """Return until when a schedule's value holds, such as ` until 2026-03-01 08:00 (Europe/Berlin)`; else nothing."""
+    if trigger.changes_at is None:
+        return ""
+    at = datetime.fromtimestamp(trigger.changes_at, ZoneInfo(trigger.changes_zone))
+    return f" until {at:{'%Y-%m-%d %H:%M:%S' if at.second else '%Y-%m-%d %H:%M'}} ({trigger.changes_zone})"
+
+
+def _describe_next_change(workload: WorkloadView, decision: DecisionView, now: float) -> str:
+    # Schedules say when they change; only other triggers can do so at any moment.
+    scheduled = bool(workload.triggers) and all(trigger.changes_at is not None for trigger in workload.triggers)
     if decision.next_change_at is None:
         return "when a reading changes; no cooldown or window is running"
-    at = datetime.fromtimestamp(decision.next_change_at, UTC).strftime("%H:%M:%S UTC")
-    return f"at {at}, in {max(0.0, decision.next_change_at - now):.1f} s, or earlier when a reading changes"
+    at = datetime.fromtimestamp(round(decision.next_change_at), UTC).strftime("%H:%M:%S UTC")
+    earlier = "" if scheduled else ", or earlier when a reading changes"
+    return f"at {at}, in {max(0.0, decision.next_change_at - now):.1f} s{earlier}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pydantic import BaseModel
 
-from scaler.model import App, Decision, Reason, Replica, ReplicaState, Workload, ready_count, staying
+from scaler.model import App, Decision, Reading, Reason, Replica, ReplicaState, Workload, ready_count, staying
 from scaler.ports.recorder import Recorder
 
 
@@ -21,7 +23,10 @@ class ReplicaView(BaseModel):
 
 
 class TriggerView(BaseModel):
-    """One trigger: what it last said and wants."""
+    """One trigger: what it last said and wants.
+
+    A schedule also says when its value changes: seconds since the epoch on the wall clock, to be read in a zone.
+    """
 
     name: str
     type: str
@@ -34,6 +39,8 @@ class TriggerView(BaseModel):
     error: str | None = None
     fallback: bool = False
     within_tolerance: bool = False
+    changes_at: float | None = None
+    changes_zone: str = "UTC"
 
 
 class LimitView(BaseModel):
@@ -84,6 +91,7 @@ class StatusBoard(Recorder):
         self._replicas: dict[str, tuple[Replica, ...]] = {}
         self._changed_at: dict[str, float] = {}
         self._errors: dict[str, str] = {}
+        self._readings: dict[str, dict[str, Reading]] = {}
 
     def undecided(self) -> list[str]:
         """Return the workloads that have not been decided yet."""
@@ -113,7 +121,7 @@ class StatusBoard(Recorder):
             ready_replicas=ready_count(replicas),
             last_change_at=self._changed_at.get(name),
             actuation_error=self._errors.get(name),
-            triggers=_trigger_views(workload, decision),
+            triggers=_trigger_views(workload, decision, self._readings.get(name, {})),
             replicas=[ReplicaView.model_validate(replica, from_attributes=True) for replica in replicas],
             decision=_decision_view(decision) if decision else None,
         )
@@ -124,8 +132,19 @@ class StatusBoard(Recorder):
 
     def workload_removed(self, workload: Workload) -> None:
         """Show it no more."""
-        for kept in (self._workloads, self._decisions, self._replicas, self._changed_at, self._errors):
+        for kept in (
+            self._workloads,
+            self._decisions,
+            self._replicas,
+            self._changed_at,
+            self._errors,
+            self._readings,
+        ):
             kept.pop(workload.name, None)
+
+    def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:  # noqa: ARG002
+        """Keep when a schedule changes."""
+        self._readings.setdefault(workload.name, {})[trigger] = reading
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
         """Show the decision."""
@@ -146,7 +165,7 @@ class StatusBoard(Recorder):
         self._replicas[workload.name] = replicas
 
 
-def _trigger_views(workload: Workload, decision: Decision | None) -> list[TriggerView]:
+def _trigger_views(workload: Workload, decision: Decision | None, readings: Mapping[str, Reading]) -> list[TriggerView]:
     outcomes = {outcome.name: outcome for outcome in decision.triggers} if decision else {}
     views = []
     for trigger in workload.triggers:
@@ -166,6 +185,8 @@ def _trigger_views(workload: Workload, decision: Decision | None) -> list[Trigge
                 outcome.fallback,
                 outcome.within_tolerance,
             )
+        if (reading := readings.get(policy.name)) is not None:
+            view.changes_at, view.changes_zone = reading.changes_at, reading.changes_zone
         views.append(view)
     return views
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scaler.model import Workload
+from scaler.model import Reading, Workload
 from scaler.observability import api
 from scaler.observability.explanation import explain
 from scaler.observability.metrics import PrometheusRecorder
@@ -118,3 +119,21 @@ def test_explanation_names_trigger_value_target_limit_and_next_change(
     ]
     board.actuation_recovered(workload)
     assert board.view("worker").actuation_error is None
+
+
+def test_explanation_of_a_schedule_names_the_moment_in_its_zone(
+    board: StatusBoard, workload: Workload, record: Callable
+) -> None:
+    record(board, workload)
+    eight = 1772348400.0  # 2026-03-01 08:00 in Berlin
+    reading = Reading(80, active=True, changes_at=eight, changes_zone="Europe/Berlin")
+    board.read(workload, "redis-0", reading, duration_s=0)
+    # What the decision's clock makes of the moment may be off by some microseconds.
+    board.decided(workload, replace(record(board, workload), next_change_at=eight - 1e-5), duration_s=0)
+    board.read(workload, "redis-0", reading, duration_s=0)
+    lines = explain(board.view("worker"), now=eight - 5)
+    assert "value 80 until 2026-03-01 08:00 (Europe/Berlin), target 5 (AverageValue)" in lines[2]
+    assert "  next change: at 07:00:00 UTC, in 5.0 s" in lines
+    board.read(workload, "redis-0", replace(reading, changes_at=eight + 7), duration_s=0)
+    assert "until 2026-03-01 08:00:07 (Europe/Berlin)" in explain(board.view("worker"), now=eight)[2]
+    assert board.view("worker").triggers[0].changes_at == eight + 7
