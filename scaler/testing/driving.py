@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Self
 
+import pytest
 from pydantic import SecretStr
 
 from scaler.model import Reading
@@ -77,6 +78,12 @@ def is_active(reading: Reading, config: ScalerConfig) -> bool:
     if reading.active is not None:
         return reading.active
     return reading.value is not None and reading.value > config.activation()
+
+
+def needs(applies: bool, reason: str) -> None:  # noqa: FBT001 - reads as a sentence
+    """Skip the test that calls it where it does not apply."""
+    if not applies:
+        pytest.skip(reason)
 
 
 def shown_secrets(config: ScalerConfig, text: str) -> list[str]:

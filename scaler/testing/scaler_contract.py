@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scaler.ports.scaler import Scaler, ScalerConfig
-from scaler.testing.driving import DEADLINE_S, POLL_S, Wakeups, is_active, read, read_after_outage, shown_secrets
+from scaler.testing.driving import DEADLINE_S, POLL_S, Wakeups, is_active, needs, read, read_after_outage, shown_secrets
 from scaler.testing.leaks import no_leaks
 
 
@@ -31,9 +31,8 @@ class ScalerContract(ABC):
         activation_parameter: Name of the parameter that sets the activation threshold; None when there is none.
         missing_is: What a source that does not exist gives: a value, or the error that is documented.
         schema: File with the JSON Schema of the parameters, that which users were promised; None to leave it open.
-        can_fail: False for a source that is always there and always answers, such as a clock: what is about missing
-            and broken sources is skipped, and `missing`, `break_source` and `restore_source` are not asked for.
-        backlogs: Numbers of items that the source is to hold in turn, 0 among them; for one that knows few numbers.
+        can_fail: False for a source that is always there, such as a clock: nothing missing or broken is asked for.
+        backlogs: Numbers of items that the source is to hold in turn.
     """
 
     can_fail: ClassVar[bool] = True
@@ -118,7 +117,7 @@ class ScalerContract(ABC):
                 assert is_active(await read(scaler), self.config(parameters)) is active
 
     async def test_a_source_that_does_not_exist_gives_what_is_documented(self) -> None:
-        self._skip_unless_it_can_fail()
+        needs(self.can_fail, "the source cannot fail")
         async with self.open(self.missing()) as scaler:
             if isinstance(self.missing_is, type):
                 with pytest.raises(self.missing_is):
@@ -136,7 +135,7 @@ class ScalerContract(ABC):
         assert not shown_secrets(self.config(wrong), str(caught.value))
 
     async def test_an_outage_is_unavailable_and_ends_without_reopening(self) -> None:
-        self._skip_unless_it_can_fail()
+        needs(self.can_fail, "the source cannot fail")
         await self.set_backlog(2)
         async with self.open() as scaler:
             assert (await read(scaler)).value == 2
@@ -148,7 +147,6 @@ class ScalerContract(ABC):
             assert (await read_after_outage(scaler)).value == 5
 
     async def test_a_source_that_never_answers_leaves_the_scaler_usable(self) -> None:
-        self._skip_unless_it_can_fail()
         async with self.open() as scaler:
             await read(scaler)
             await self.freeze_source()
@@ -170,8 +168,7 @@ class ScalerContract(ABC):
                 other = tasks.create_task(scaler.read())
                 await asyncio.sleep(0)
                 cancelled.cancel()
-            # What always answers may have done so at once.
-            assert cancelled.cancelled() or not self.can_fail
+            assert cancelled.cancelled() or not self.can_fail  # what always answers may have done so at once
             assert other.result().value == items
             assert (await read(scaler)).value == items
 
@@ -194,7 +191,7 @@ class ScalerContract(ABC):
                 await read(scaler)
 
     async def test_opening_without_a_server_succeeds_and_reading_says_so(self) -> None:
-        self._skip_unless_it_can_fail()
+        needs(self.can_fail, "the source cannot fail")
         await self.break_source()
         try:
             async with asyncio.timeout(DEADLINE_S), self.open() as scaler:
@@ -213,10 +210,6 @@ class ScalerContract(ABC):
             await read(one)
             await read(other)
         assert max(counts, default=0) <= 1
-
-    def _skip_unless_it_can_fail(self) -> None:
-        if not self.can_fail:
-            pytest.skip("the source cannot fail")
 
     def test_parameters_have_defaults_that_make_a_target(self) -> None:
         config = self.config()
@@ -268,7 +261,7 @@ class PushScalerContract(ScalerContract):
             assert 1 <= wakeups.count - before <= 50
 
     async def test_an_outage_ends_waiting_with_an_error_and_it_can_be_started_again(self) -> None:
-        self._skip_unless_it_can_fail()
+        needs(self.can_fail, "the source cannot fail")
         async with self.open() as scaler:
             async with Wakeups(scaler) as wakeups:
                 await self.until_woken(wakeups)
