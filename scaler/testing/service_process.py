@@ -29,13 +29,23 @@ class ServiceNotStarted(ScalerError):
 class ServiceProcess:
     """One `scaler run` over `manifest.yaml` in its folder; the log is in `service.log`, the state in `state`."""
 
-    def __init__(self, folder: Path, manifest: str, *, actuator: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifest: str,
+        *,
+        actuator: str,
+        env: Mapping[str, str] | None = None,
+        python: Path | str = sys.executable,
+    ) -> None:
+        """Write the manifest; `python` is the interpreter whose installed scaler and plugins are run."""
         self.manifest = folder / "manifest.yaml"
         self.manifest.write_text(manifest)
         self.state_dir = folder / "state"
         self._log = folder / "service.log"
         self._actuator = actuator
         self._env = {**os.environ, **(env or {})}
+        self._python = str(python)
         self._process: subprocess.Popen[bytes] | None = None
         self._api: ApiClient | None = None
 
@@ -65,7 +75,7 @@ class ServiceProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [
-                    *(sys.executable, "-m", "scaler", "run", str(self.manifest), "--state-dir", str(self.state_dir)),
+                    *(self._python, "-m", "scaler", "run", str(self.manifest), "--state-dir", str(self.state_dir)),
                     *("--listen", "127.0.0.1:0", "--actuator", self._actuator, *options),
                 ],
                 stdout=log,
@@ -106,7 +116,7 @@ class ServiceProcess:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `scaler` on this service's state dir; return its status and what it printed."""
         return subprocess.run(  # noqa: S603 - our own command
-            [sys.executable, "-m", "scaler", *arguments, "--state-dir", str(self.state_dir)],
+            [self._python, "-m", "scaler", *arguments, "--state-dir", str(self.state_dir)],
             capture_output=True,
             text=True,
             check=False,
