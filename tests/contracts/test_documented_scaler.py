@@ -1,27 +1,50 @@
-"""The example of docs/writing-a-scaler.md is what it says: a scaler, and a suite that it passes."""
+"""The plugin that docs/writing-a-scaler.md makes is the one in deploy/examples, and keeps a scaler's promises."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from scaler.testing.scaler_contract import ScalerContract
 
-PAGE = Path(__file__).parents[2] / "docs" / "writing-a-scaler.md"
-PLUGIN, SUITE = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "writing-a-scaler.md"
+PACKAGE = ROOT / "deploy" / "examples" / "plugin-spool"
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def run(name: str, code: str) -> ModuleType:
-    module = sys.modules[name] = ModuleType(name)
-    exec(compile(code, f"{PAGE.name}: {name}", "exec"), module.__dict__)  # noqa: S102 - our own documentation
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, PACKAGE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
     return module
 
 
-run("my_spool", PLUGIN)
-TestSpoolScaler: type[ScalerContract] = run("test_my_spool", SUITE).TestSpoolScaler
+load("spool_scaler")
+TestSpoolScaler: type[ScalerContract] = load("test_spool_scaler").TestSpoolScaler
 
 
-def test_the_page_says_which_group_the_entry_point_is_in() -> None:
-    assert '[project.entry-points."scaler.scalers"]' in PAGE.read_text()
+def test_all_code_of_the_page_is_the_package_s() -> None:
+    files = [path.read_text() for path in PACKAGE.iterdir() if path.is_file()]
+    blocks = [text for _, text in BLOCK.findall(PAGE.read_text())]
+    assert len(blocks) == 7
+    assert [text for text in blocks if not any(text in file for file in files)] == []
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "spool_scaler.py", "test_spool_scaler.py", "worker.yaml"])
+def test_the_page_leaves_nothing_of_the_package_out(name: str) -> None:
+    page = "".join(text for _, text in BLOCK.findall(PAGE.read_text())).splitlines()
+    assert [line for line in (PACKAGE / name).read_text().splitlines() if line and line not in page] == []
+
+
+def test_the_page_names_the_version_that_it_is_for() -> None:
+    required = re.search(r'"(event-scaler[^"]*)"', (PACKAGE / "pyproject.toml").read_text())
+    assert required is not None
+    assert f"`{required[1]}`" in PAGE.read_text()
