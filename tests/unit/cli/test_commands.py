@@ -231,6 +231,6 @@ def test_asking_without_a_service_says_so(tmp_path: Path, command: tuple[str, ..
 
 
 def test_the_examples_are_valid() -> None:
-    for example in sorted(EXAMPLES.glob("*.yaml")):
+    for example in sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("scalers/*.yaml")]):
         result = run("validate", "--strict", example, env={"REDIS_PASSWORD": "x"})
         assert result.exit_code == 0, result.stderr
