@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
@@ -86,8 +87,11 @@ class Phase:
     until: datetime
 
 
+@lru_cache(maxsize=1024)
 def phase(start: Schedule, end: Schedule, instant: datetime) -> Phase:
     """Return the phase of a window at an instant.
+
+    Instants of one second have the same phase: ask for whole ones, so that equal windows are looked up once.
 
     Inside, the next end is not after the next start: so it stays until the last end before the next start. Outside,
     the next start comes first: so it stays until the last start before the next end.

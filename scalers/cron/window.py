@@ -150,5 +150,5 @@ class CronScaler(PushScaler[CronConfig]):
         """Return the phase of this moment, looked up only when the last one does not reach it."""
         now = datetime.fromtimestamp(self._wall(), UTC)
         if self._known is None or not self._known[0] <= now < self._known[1].until:
-            self._known = now, phase(self._start, self._end, now)
+            self._known = now, phase(self._start, self._end, now.replace(microsecond=0))
         return self._known[1]
