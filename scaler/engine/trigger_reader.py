@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from traceback import extract_tb
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -179,6 +180,8 @@ def _checked(reading: Any) -> Reading:
     """Return what a plugin read if a decision can be taken from it."""
     if not isinstance(reading, Reading) or not isinstance(reading.value, int | float | None):
         raise TypeError(f"expected a Reading with a number, got {type(reading).__name__}")
-    if reading.changes_at is not None and not math.isfinite(reading.changes_at):
-        raise ValueError("expected a Reading that changes at some moment, or None")
+    if reading.changes_at is not None:
+        ZoneInfo(reading.changes_zone)  # raises where there is none of that name
+        if not math.isfinite(reading.changes_at):
+            raise TypeError("expected a Reading that changes at some moment")
     return reading

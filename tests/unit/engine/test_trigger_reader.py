@@ -238,6 +238,18 @@ def test_what_is_no_exception_is_a_bug_all_the_same(raised: type[BaseException])
     assert bugs == 2
 
 
+@pytest.mark.parametrize(
+    ("returned", "raised"),
+    [
+        pytest.param(Reading(1, changes_at=float("nan")), "TypeError", id="moment"),
+        pytest.param(Reading(1, changes_at=9.0, changes_zone="Nowhere/City"), "ZoneInfoNotFoundError", id="zone"),
+    ],
+)
+def test_a_change_at_no_moment_is_a_bug(returned: Reading, raised: str) -> None:
+    readings, _, bugs = read_all(scripted(lambda: returned), 1)
+    assert (readings[0].error, bugs) == (f"the scaler 'scripted' raised {raised}", 1)
+
+
 @pytest.mark.parametrize("returned", [None, Reading("5")], ids=["nothing", "text"])  # type: ignore[arg-type]
 def test_what_is_no_reading_is_a_bug(returned: Any) -> None:
     readings, _, bugs = read_all(scripted(lambda: returned), 1)
