@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 from pydantic import AliasChoices, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
+from scaler.ports.parameters import Refused
 from scaler.ports.scaler import ScalerConfig
 
 FROM_ENV = "FromEnv"
@@ -23,14 +24,14 @@ class Parameter:
         field: What the model calls it.
         sources: Some of M (metadata), E (`<name>FromEnv`) and A (authentication parameter).
         secret: The value must never be shown.
-        unsupported: KEDA has it, this scaler does not yet (`scaler.ports.parameters.NotSupportedYet`).
+        refused: Why nothing may be given for it (`scaler.ports.parameters.Refused`); empty when something may.
     """
 
     name: str
     field: str
     sources: str
     secret: bool
-    unsupported: bool
+    refused: str
 
 
 def parameters(config: type[ScalerConfig]) -> Mapping[str, Parameter]:
@@ -38,14 +39,14 @@ def parameters(config: type[ScalerConfig]) -> Mapping[str, Parameter]:
     found = {}
     for field_name, info in config.model_fields.items():
         for name in _names(field_name, info):
-            unsupported = info.annotation is type(None)
-            found[name] = Parameter(name, field_name, _sources(info), _is_secret(info.annotation), unsupported)
+            refused = next((mark.reason for mark in info.metadata if isinstance(mark, Refused)), "")
+            found[name] = Parameter(name, field_name, _sources(info), _is_secret(info.annotation), refused)
     return found
 
 
 def metadata_keys(known: Mapping[str, Parameter]) -> list[str]:
     """Return what may stand in a trigger's metadata."""
-    usable = [parameter for parameter in known.values() if not parameter.unsupported]
+    usable = [parameter for parameter in known.values() if not parameter.refused]
     plain = [parameter.name for parameter in usable if "M" in parameter.sources]
     return plain + [f"{parameter.name}{FROM_ENV}" for parameter in usable if "E" in parameter.sources]
 

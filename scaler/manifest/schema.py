@@ -90,7 +90,7 @@ def _metadata(type_: str, config: type[ScalerConfig]) -> dict[str, Any]:
     described = config.model_json_schema(by_alias=True).get("properties", {})
     properties: dict[str, Any] = {}
     for name, parameter in parameters(config).items():
-        if parameter.unsupported:
+        if parameter.refused:
             continue
         if "M" in parameter.sources:
             about = described.get(name, {})

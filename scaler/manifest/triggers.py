@@ -115,8 +115,8 @@ class _Building:
         exact, parameter = self._known.get(key), self._parameter(key)
         if parameter is None:
             self._unknown_key(key, beside_value=True)
-        elif parameter.unsupported:
-            self._report.error(path, "the key to be absent", found="the key", hint=NOT_YET, at_key=True)
+        elif parameter.refused:
+            self._report.error(path, "the key to be absent", found="the key", hint=parameter.refused, at_key=True)
             self._spoil(parameter.name)
         elif exact is not None and "M" in exact.sources:
             self._take(key, text, self._report, path)
@@ -147,8 +147,8 @@ class _Building:
         if parameter is None:
             names = [known.name for known in self._known.values() if "A" in known.sources]
             auth.report.error(auth.path, f"one of {listed(names)}", found=found, hint=closest(name, names))
-        elif parameter.unsupported:
-            auth.report.error(auth.path, "the parameter to be absent", found=found, hint=NOT_YET)
+        elif parameter.refused:
+            auth.report.error(auth.path, "the parameter to be absent", found=found, hint=parameter.refused)
             self._spoil(name)
         elif "A" not in parameter.sources:
             auth.report.error(auth.path, self._ways(name), found=found)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Never
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
 from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 _BOOLEANS = {
     **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
@@ -47,8 +49,24 @@ def _not_negative(number: int) -> int:
     return number
 
 
-def _refuse(_: Any) -> Never:
-    raise ValueError("not supported yet")
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Marks a parameter that KEDA has and this scaler has not: refused with the reason instead of as unknown.
+
+    `unfit: Annotated[SkipJsonSchema[None], Refused("it belongs to ...")] = Field(None, validation_alias="unfit")`
+
+    Attributes:
+        reason: Why, or what to use instead.
+    """
+
+    reason: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Let every given value be an error."""
+        return core_schema.no_info_before_validator_function(self._refuse, handler(source))
+
+    def _refuse(self, _: Any) -> Never:
+        raise ValueError(self.reason)
 
 
 Boolean = Annotated[bool, BeforeValidator(_boolean, json_schema_input_type=bool | str)]
@@ -63,5 +81,5 @@ PositiveInteger = Annotated[Integer, AfterValidator(_positive)]
 NotNegativeInteger = Annotated[Integer, AfterValidator(_not_negative)]
 """An Integer from 0."""
 
-NotSupportedYet = Annotated[SkipJsonSchema[None], BeforeValidator(_refuse)]
-"""A parameter that KEDA has and a later version will: refused with that reason instead of as unknown."""
+NotSupportedYet = Annotated[SkipJsonSchema[None], Refused("not supported yet")]
+"""A parameter that KEDA has and a later version will."""
