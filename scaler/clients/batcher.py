@@ -48,13 +48,16 @@ class Batcher(Generic[Q, A]):
         self._queue: dict[Q, list[asyncio.Future[A | SourceError]]] = {}
         self._asking: dict[Q, list[asyncio.Future[A | SourceError]]] = {}
         self._asked = asyncio.Event()
+        self._closed = False
 
     async def ask(self, question: Q) -> A:
         """Ask with the next batch.
 
         Raises:
-            SourceError: The server is lost, or refused the question.
+            SourceError: The server is lost, or refused the question, or the client was closed.
         """
+        if self._closed:
+            raise self._closing()
         self._outage.raise_if_lost()
         outcome: asyncio.Future[A | SourceError] = asyncio.get_running_loop().create_future()
         self._queue.setdefault(question, []).append(outcome)
@@ -74,8 +77,12 @@ class Batcher(Generic[Q, A]):
                 await self._ask_all()
         finally:
             watching.cancel()
-            self._fail_all(SourceUnavailable(f"{self._source}: the client was closed"))
+            self._closed = True
+            self._fail_all(self._closing())
             await asyncio.wait((watching,))
+
+    def _closing(self) -> SourceError:
+        return SourceUnavailable(f"{self._source}: the client was closed")
 
     async def _ask_all(self) -> None:
         self._asked.clear()

@@ -109,3 +109,10 @@ async def test_closing_ends_what_waits() -> None:
         await asyncio.sleep(0)
     with pytest.raises(SourceUnavailable, match="closed"):
         await waiting
+
+
+async def test_what_is_asked_after_closing_is_told_so() -> None:
+    async with batching(Doubling()) as batcher:
+        await batcher.ask(1)
+    with pytest.raises(SourceUnavailable, match="closed"):
+        await batcher.ask(1)
