@@ -67,6 +67,11 @@ class ServerProcess(ABC):
             raise RuntimeError(f"{type(self).__name__} does not run")
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not stopped or killed since."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and wait until it answers.
 
@@ -99,6 +104,13 @@ class ServerProcess(ABC):
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL); its port and folder stay. Does nothing when it does not run."""
+        process, self._process = self._process, None
+        if process is not None:
             process.kill()
             process.wait()
 

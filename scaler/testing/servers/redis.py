@@ -53,6 +53,7 @@ class RedisServer(ServerProcess):
         keep_data: bool = False,
         binary: str | None = None,
         host: str = "127.0.0.1",
+        directives: Sequence[str] = (),
     ) -> None:
         super().__init__(folder)
         self.host = host
@@ -61,6 +62,7 @@ class RedisServer(ServerProcess):
         self._notifications = notifications
         self._keep_data = keep_data
         self._binary = binary
+        self._directives = tuple(directives)
 
     @classmethod
     @contextmanager
@@ -116,6 +118,7 @@ class RedisServer(ServerProcess):
             f'dir "{self.folder}"',
             f'notify-keyspace-events "{self._notifications}"',
             *(f"user {rule}" for rule in self._users),
+            *self._directives,
         ]
         if self._tls is None:
             lines.append(f"port {self.port}")
