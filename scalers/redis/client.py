@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Self, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
 
 from scaler.clients.batcher import Batcher
-from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected
-from scalers.redis.config import Server
 from scalers.redis.connection import disconnect, new_connection, send
 from scalers.redis.errors import translate
 from scalers.redis.keyspace import KeyspaceEvents, notifies
+from scalers.redis.servers import Server
 
 Command: TypeAlias = tuple[str | int, ...]
+ASKING = "ASKING"
+"""Before a command, it makes a node of a cluster answer for a slot that is on its way to it."""
 
 
 class RedisClient:
@@ -30,16 +31,11 @@ class RedisClient:
 
     def __init__(self, server: Server) -> None:
         self._events = KeyspaceEvents(server)
-        self._server = server
+        self.server = server
         self._connection = new_connection(server)
         self._batcher: Batcher[Command, Any] = Batcher(
             server, exchange=self._exchange, revive=self._ping, on_lost=self._events.fail
         )
-
-    @classmethod
-    def shared(cls, server: Server, connections: Connections) -> AbstractAsyncContextManager[Self]:
-        """Borrow the client of this server, database and user."""
-        return connections.shared("redis", server, lambda: cls.connect(server))
 
     @classmethod
     @asynccontextmanager
@@ -47,15 +43,20 @@ class RedisClient:
         """Make a client; it connects at first use."""
         client = cls(server)
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(client._serve(), name=f"{server}: commands"),
-                tasks.create_task(client._events.serve(), name=f"{server}: events"),
-            ]
+            serving = tasks.create_task(client.serve(), name=f"{server}")
             try:
                 yield client
             finally:
-                for task in running:
-                    task.cancel()
+                serving.cancel()
+
+    async def serve(self) -> None:
+        """Send and receive until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._batcher.serve(), name=f"{self.server}: commands")
+                tasks.create_task(self._events.serve(), name=f"{self.server}: events")
+        finally:
+            await disconnect(self._connection)
 
     async def submit(self, *command: str | int) -> Any:
         """Send a command with the next pipeline and return its raw reply.
@@ -66,7 +67,7 @@ class RedisClient:
         """
         return await self._batcher.ask(command)
 
-    async def additions(self, key: str, kinds: str) -> AsyncIterator[None]:
+    async def additions(self, key: str, kinds: str) -> AsyncGenerator[None, None]:
         """Yield whenever something may have been added to a key, as long as the server notifies of such keys.
 
         Args:
@@ -87,11 +88,9 @@ class RedisClient:
             async for event in events:
                 yield event
 
-    async def _serve(self) -> None:
-        try:
-            await self._batcher.serve()
-        finally:
-            await disconnect(self._connection)
+    def release(self, gone: Callable[[bytes], bool]) -> None:
+        """End `additions` of keys that live elsewhere now."""
+        self._events.end(gone)
 
     async def _ping(self) -> None:
         # Any answer, even that it is forbidden, is a sign of life.
@@ -109,14 +108,21 @@ class RedisClient:
                     raise
                 return await self._round_trip(commands)
         except (RedisError, OSError) as error:
-            raise translate(error, source=self._server) from error
+            raise translate(error, source=self.server) from error
 
     async def _round_trip(self, commands: Sequence[Command]) -> list[Any]:
-        await send(self._connection, commands)
+        await send(self._connection, [part for command in commands for part in _parts(command)])
         replies: list[Any] = []
-        for _ in commands:
-            try:
-                replies.append(await self._connection.read_response())
-            except ResponseError as error:
-                replies.append(translate(error, source=self._server))
+        for command in commands:
+            for _ in _parts(command):
+                try:
+                    reply = await self._connection.read_response()
+                except ResponseError as error:
+                    reply = translate(error, source=self.server)
+            replies.append(reply)
         return replies
+
+
+def _parts(command: Command) -> Sequence[Command]:
+    """Return what goes over the wire: the last reply counts."""
+    return (command[:1], command[1:]) if command[0] == ASKING else (command,)

@@ -1,36 +1,22 @@
-"""The parameters that both Redis triggers share: KEDA's names for address, credentials and TLS."""
+"""The parameters that the Redis triggers share: KEDA's names for addresses, credentials and TLS."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from abc import abstractmethod
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from scaler.clients.tls import Tls
-from scaler.ports.parameters import Boolean, NotNegativeInteger, NotSupportedYet
+from scaler.ports.parameters import Boolean, NotNegativeInteger, Refused
 from scaler.ports.scaler import ScalerConfig
+from scalers.redis.servers import Cluster, Endpoint, Sentinels, Server
 
 _MAX_PORT = 65535
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@,\[\]]*):(?P<port>[0-9]+)", re.ASCII)
 _NO_SECRET = SecretStr("")
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """One database of one server as one user: triggers for which these are equal share a connection."""
-
-    host: str
-    port: int
-    database: int = 0
-    username: str = ""
-    password: SecretStr = field(default_factory=lambda: _NO_SECRET)
-    tls: Tls | None = None
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"redis at {host}:{self.port}"
 
 
 def _parameter(name: str, description: str, default: Any = None, *, sources: str = "M", also: str | None = None) -> Any:
@@ -42,20 +28,53 @@ def _parameter(name: str, description: str, default: Any = None, *, sources: str
     )
 
 
-def _check_port(port: str) -> None:
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) <= _MAX_PORT):
+def _refused(name: str) -> Any:
+    return Field(None, validation_alias=name, json_schema_extra={"sources": "MEA"})
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _MAX_PORT):
         raise ValueError(f"expected a port from 1 to {_MAX_PORT}")
+    return int(text)
 
 
-class ConnectionConfig(ScalerConfig):
-    """Where the server is and who asks. Either `address`, or `host` and `port`."""
+def _endpoint(address: str) -> Endpoint:
+    """Parse it, saying what is wrong without repeating it: there may be a password in it."""
+    if "," in address:
+        raise ValueError("expected one address as host:port; several are for redis-cluster and redis-sentinel")
+    if "://" in address:
+        raise ValueError("expected host:port without a scheme; enableTLS is for rediss")
+    if "@" in address:
+        raise ValueError("expected host:port without credentials; username and password are for these")
+    if (match := _ADDRESS.fullmatch(address)) is None:
+        raise ValueError("expected host:port")
+    # An address without a host, ":6379", is this machine, as everywhere in Go.
+    return match["host"].strip("[]") or "localhost", _port(match["port"])
 
-    address: str | None = _parameter("address", "host:port of the server", sources="MEA")
-    host: str | None = _parameter("host", "host of the server, together with port", sources="MEA")
-    port: str | int | None = _parameter("port", "port of the server, together with host", sources="MEA")
+
+def _parts(listed: str) -> list[str]:
+    return [part.strip() for part in listed.split(",")]
+
+
+def _check_database_of_cluster(index: int) -> int:
+    if index:
+        raise ValueError("a Redis Cluster has database 0 only")
+    return index
+
+
+_OfSeveral: TypeAlias = Annotated[
+    SkipJsonSchema[None], Refused("it belongs to redis-cluster and redis-sentinel and their streams types")
+]
+_OfSentinels: TypeAlias = Annotated[
+    SkipJsonSchema[None], Refused("it belongs to redis-sentinel and redis-sentinel-streams")
+]
+
+
+class SourceConfig(ScalerConfig):
+    """Who asks, and whether over TLS."""
+
     username: str = _parameter("username", "ACL user", "", sources="MEA")
     password: SecretStr = _parameter("password", "password of the user", _NO_SECRET, sources="MEA")
-    database_index: NotNegativeInteger = _parameter("databaseIndex", "number of the database", 0)
     enable_tls: Boolean | None = _parameter("enableTLS", "connect with TLS")
     auth_tls: Literal["enable", "disable"] | None = _parameter(
         "tls", "the same as enableTLS, from an authentication", sources="A"
@@ -66,60 +85,16 @@ class ConnectionConfig(ScalerConfig):
     key: SecretStr = _parameter("key", "PEM private key of the client certificate", _NO_SECRET, sources="A")
     key_password: SecretStr = _parameter("keyPassword", "password of the private key", _NO_SECRET, sources="A")
 
-    addresses: NotSupportedYet = Field(None, validation_alias="addresses")
-    hosts: NotSupportedYet = Field(None, validation_alias="hosts")
-    ports: NotSupportedYet = Field(None, validation_alias="ports")
-    sentinel_master: NotSupportedYet = Field(None, validation_alias="sentinelMaster")
-    sentinel_username: NotSupportedYet = Field(None, validation_alias="sentinelUsername")
-    sentinel_password: NotSupportedYet = Field(None, validation_alias="sentinelPassword")
-
-    @field_validator("address")
-    @classmethod
-    def _check_address(cls, address: str | None) -> str | None:
-        """Say what is wrong without repeating it: there may be a password in it."""
-        if address is None:
-            return None
-        if "," in address:
-            raise ValueError("expected one address as host:port (several addresses are not supported yet)")
-        if "://" in address:
-            raise ValueError("expected host:port without a scheme; enableTLS is for rediss")
-        if "@" in address:
-            raise ValueError("expected host:port without credentials; username and password are for these")
-        if (match := _ADDRESS.fullmatch(address)) is None:
-            raise ValueError("expected host:port")
-        _check_port(match["port"])
-        return address
-
-    @field_validator("port")
-    @classmethod
-    def _check_port(cls, port: str | int | None) -> str | int | None:
-        if port is not None:
-            _check_port(str(port))
-        return port
+    @abstractmethod
+    def source(self) -> Server | Cluster | Sentinels:
+        """Return what to connect to."""
 
     @model_validator(mode="after")
-    def _check_connection(self) -> Self:
-        if (tls := self.server().tls) is not None:
+    def _check_source(self) -> Self:
+        self.source()
+        if (tls := self._tls()) is not None:
             tls.check()
         return self
-
-    def server(self) -> Server:
-        """Return what to connect to."""
-        host, port = self._endpoint()
-        return Server(host, port, self.database_index, self.username, self.password, self._tls())
-
-    def _endpoint(self) -> tuple[str, int]:
-        if self.address is None:
-            if self.host is None or self.port is None:
-                raise ValueError("expected an address (host:port), or both host and port")
-            host, port = self.host, str(self.port)
-        elif self.host is not None or self.port is not None:
-            raise ValueError("expected either an address, or host and port, not both")
-        else:
-            host, _, port = self.address.rpartition(":")
-            host = host.strip("[]")
-        # An address without a host, ":6379", is this machine, as everywhere in Go.
-        return host or "localhost", int(port)
 
     def _tls(self) -> Tls | None:
         if self.enable_tls is not None and self.auth_tls is not None:
@@ -130,3 +105,127 @@ class ConnectionConfig(ScalerConfig):
                 raise ValueError("expected enableTLS or tls: ca, cert and key have no effect without TLS")
             return None
         return tls
+
+
+class ServerConfig(SourceConfig):
+    """One server. Either `address`, or `host` and `port`."""
+
+    address: str | None = _parameter("address", "host:port of the server", sources="MEA")
+    host: str | None = _parameter("host", "host of the server, together with port", sources="MEA")
+    port: str | int | None = _parameter("port", "port of the server, together with host", sources="MEA")
+    database_index: NotNegativeInteger = _parameter("databaseIndex", "number of the database", 0)
+
+    addresses: _OfSeveral = _refused("addresses")
+    hosts: _OfSeveral = _refused("hosts")
+    ports: _OfSeveral = _refused("ports")
+    sentinel_master: _OfSentinels = _refused("sentinelMaster")
+    sentinel_username: _OfSentinels = _refused("sentinelUsername")
+    sentinel_password: _OfSentinels = _refused("sentinelPassword")
+
+    @field_validator("address")
+    @classmethod
+    def _check_address(cls, address: str | None) -> str | None:
+        if address is not None:
+            _endpoint(address)
+        return address
+
+    @field_validator("port")
+    @classmethod
+    def _check_port(cls, port: str | int | None) -> str | int | None:
+        if port is not None:
+            _port(str(port))
+        return port
+
+    def source(self) -> Server:
+        """Return the server."""
+        host, port = self._where()
+        return Server(host, port, self.database_index, self.username, self.password, self._tls())
+
+    def _where(self) -> Endpoint:
+        if self.address is None:
+            if self.host is None or self.port is None:
+                raise ValueError("expected an address (host:port), or both host and port")
+            return self.host, int(self.port)
+        if self.host is not None or self.port is not None:
+            raise ValueError("expected either an address, or host and port, not both")
+        return _endpoint(self.address)
+
+
+class _SeveralServersConfig(SourceConfig):
+    """Several servers. Either `addresses`, or `hosts` and `ports`."""
+
+    addresses: str | None = _parameter("addresses", "host:port, comma-separated", sources="MEA", also="address")
+    hosts: str | None = _parameter("hosts", "hosts, comma-separated, together with ports", sources="MEA", also="host")
+    ports: str | int | None = _parameter(
+        "ports", "one port for each of hosts, comma-separated", sources="MEA", also="port"
+    )
+
+    @field_validator("addresses")
+    @classmethod
+    def _check_addresses(cls, addresses: str | None) -> str | None:
+        for address in _parts(addresses) if addresses is not None else ():
+            _endpoint(address)
+        return addresses
+
+    @field_validator("ports")
+    @classmethod
+    def _check_ports(cls, ports: str | int | None) -> str | int | None:
+        for port in _parts(str(ports)) if ports is not None else ():
+            _port(port)
+        return ports
+
+    def _endpoints(self) -> list[Endpoint]:
+        """Return each once, sorted: their order has no meaning, and is not to make two clients of one."""
+        if self.addresses is None:
+            if self.hosts is None or self.ports is None:
+                raise ValueError("expected addresses (host:port,host:port), or both hosts and ports")
+            hosts, ports = _parts(self.hosts), _parts(str(self.ports))
+            if len(hosts) != len(ports) or not all(hosts):
+                raise ValueError("expected as many hosts as ports")
+            return sorted({(host.strip("[]"), int(port)) for host, port in zip(hosts, ports, strict=True)})
+        if self.hosts is not None or self.ports is not None:
+            raise ValueError("expected either addresses, or hosts and ports, not both")
+        return sorted({_endpoint(address) for address in _parts(self.addresses)})
+
+
+class ClusterConfig(_SeveralServersConfig):
+    """A Redis Cluster, by some of its nodes."""
+
+    database_index: Annotated[NotNegativeInteger, AfterValidator(_check_database_of_cluster)] = _parameter(
+        "databaseIndex", "a cluster has database 0 only", 0
+    )
+    sentinel_master: _OfSentinels = _refused("sentinelMaster")
+    sentinel_username: _OfSentinels = _refused("sentinelUsername")
+    sentinel_password: _OfSentinels = _refused("sentinelPassword")
+
+    def source(self) -> Cluster:
+        """Return the cluster."""
+        tls = self._tls()
+        return Cluster(
+            tuple(Server(host, port, 0, self.username, self.password, tls) for host, port in self._endpoints())
+        )
+
+
+class SentinelConfig(_SeveralServersConfig):
+    """A master that sentinels know. The addresses are theirs."""
+
+    sentinel_master: str = Field(
+        validation_alias="sentinelMaster",
+        description="name by which the sentinels know the master",
+        json_schema_extra={"sources": "MEA"},
+    )
+    sentinel_username: str = _parameter("sentinelUsername", "ACL user of the sentinels", "", sources="MEA")
+    sentinel_password: SecretStr = _parameter(
+        "sentinelPassword", "password of the sentinels", _NO_SECRET, sources="MEA"
+    )
+    database_index: NotNegativeInteger = _parameter("databaseIndex", "number of the database", 0)
+
+    def source(self) -> Sentinels:
+        """Return the sentinels and who asks their master."""
+        tls = self._tls()
+        sentinels = tuple(
+            Server(host, port, 0, self.sentinel_username, self.sentinel_password, tls)
+            for host, port in self._endpoints()
+        )
+        anywhere = Server("", 0, self.database_index, self.username, self.password, tls)
+        return Sentinels(sentinels, self.sentinel_master, anywhere)

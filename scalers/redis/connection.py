@@ -13,7 +13,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from scalers.redis.config import Server
+from scalers.redis.errors import translate
+from scalers.redis.servers import Server
 
 # A server that says nothing for this long is lost. KEDA's client reads with the same limit.
 SOCKET_TIMEOUT_S = 3.0
@@ -60,3 +61,19 @@ async def disconnect(connection: Connection) -> None:
     """Close it, whatever state it is in."""
     with suppress(RedisError, OSError):
         await connection.disconnect()
+
+
+async def ask_once(server: Server, *command: str) -> Any:
+    """Return the reply to one command, over a connection for it alone.
+
+    Raises:
+        SourceError: The server is lost, or refused the command or us.
+    """
+    connection = new_connection(server)
+    try:
+        await send(connection, [command])
+        return await connection.read_response()
+    except (RedisError, OSError) as error:
+        raise translate(error, source=server) from error
+    finally:
+        await disconnect(connection)

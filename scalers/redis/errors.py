@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from redis import exceptions as redis_exceptions
 
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+from scalers.redis.servers import Endpoint
 
 # What each exception means, by its nearest class named here. What a server answers with is the trigger's own mistake
 # (wrong kind of key, no such group, no permission) unless it tells of the server's state.
@@ -39,6 +40,29 @@ class NoSuchKey(SourceRejected):
     """The command needs a key that does not exist."""
 
 
+class Redirected(SourceRejected):
+    """The key lives on another node of a Redis Cluster.
+
+    Attributes:
+        endpoint: Which; without a host when that is the same as of the node that says so.
+    """
+
+    def __init__(self, text: str, endpoint: Endpoint) -> None:
+        super().__init__(text, endpoint)
+        self.endpoint = endpoint
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Moved(Redirected):
+    """It does so from now on."""
+
+
+class Asked(Redirected):
+    """It may do so already, as its slot is on its way: this once, that node is to be asked, with ASKING before."""
+
+
 def translate(error: Exception, *, source: object) -> SourceError:
     """Return what `error` means to the engine, with a text that names the source and holds no secret."""
     meaning = meaning_of(type(error))
@@ -53,8 +77,10 @@ def translate(error: Exception, *, source: object) -> SourceError:
         # Time does not heal a certificate that is not trusted.
         meaning = SourceRejected
         text = f"the server's certificate is not trusted: {error.__context__.verify_message}"
-    if isinstance(error, redis_exceptions.MovedError):
-        text = "the key lives on another node of a Redis Cluster, which is not supported yet"
+    if isinstance(error, redis_exceptions.AskError):
+        kind = Moved if isinstance(error, redis_exceptions.MovedError) else Asked
+        text = "the key lives on another node of a Redis Cluster (redis-cluster and redis-cluster-streams find it)"
+        return kind(f"{source}: {text}", (error.host, error.port))
     code = getattr(error, "status_code", None)
     # Servers without AUTH repeat its arguments, the password, in the text after this.
     text = text.partition(", with args beginning with")[0].partition("\n")[0]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 
 from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
 from scaler.ports.errors import SourceError
-from scalers.redis.config import Server
 from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
 from scalers.redis.errors import translate
+from scalers.redis.servers import Server
 
 # Events after which a key may hold more than before. What only takes away is not among them: workers cause those.
 _ADDING = frozenset(
@@ -51,15 +51,18 @@ class KeyspaceEvents:
         self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._unanswered: deque[bytes] = deque()
         self._lost: asyncio.Future[SourceError] | None = None
+        self._closed = False
 
     async def watch(self, key: str) -> AsyncGenerator[None, None]:
         """Yield when the subscription stands, then whenever something may have been added; events in between are one.
 
-        It ends when the user may not subscribe, or the client is closed.
+        It ends when the user may not subscribe, the key lives elsewhere now, or the client is closed.
 
         Raises:
             SourceError: The server is lost.
         """
+        if self._closed:
+            return
         channel = f"__keyspace@{self._server.database}__:{key}".encode()
         watcher = _Watcher()
         others = self._watchers.setdefault(channel, set())
@@ -86,6 +89,13 @@ class KeyspaceEvents:
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(error)
 
+    def end(self, gone: Callable[[bytes], bool]) -> None:
+        """End what watches keys that live elsewhere now."""
+        for channel, watchers in self._watchers.items():
+            if gone(channel.partition(b":")[2]):
+                for watcher in watchers:
+                    watcher.end(None)
+
     async def serve(self) -> None:
         """Hold a session while anyone watches; cancelled when the client closes."""
         try:
@@ -97,6 +107,7 @@ class KeyspaceEvents:
                     lost = errors.exceptions[0]
                     self._end_all(lost if isinstance(lost, SourceError) else None)
         finally:
+            self._closed = True
             self._end_all(None)
 
     async def _hold_session(self) -> None:

@@ -1,10 +1,10 @@
-"""The `redis` trigger: how many items a list, set, sorted set or hash holds."""
+"""The triggers `redis`, `redis-cluster` and `redis-sentinel`: how many items a list, set, sorted set or hash holds."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Self, TypeVar
 
 from pydantic import Field
 
@@ -13,15 +13,15 @@ from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, PositiveInteger
 from scaler.ports.scaler import PushScaler
-from scalers.redis.client import RedisClient
-from scalers.redis.config import ConnectionConfig
+from scalers.redis.config import ClusterConfig, SentinelConfig, ServerConfig, SourceConfig
 from scalers.redis.errors import WrongType
+from scalers.redis.sharing import Client, borrow
 
 _COUNT_BY_TYPE = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN"}
 
 
-class RedisListConfig(ConnectionConfig):
-    """Parameters of the `redis` trigger."""
+class ListConfig(SourceConfig):
+    """What is counted, wherever it is."""
 
     list_name: str = Field(validation_alias="listName", description="key of the list, set, sorted set or hash")
     list_length: PositiveInteger = Field(5, validation_alias="listLength", description="items that one replica carries")
@@ -38,13 +38,25 @@ class RedisListConfig(ConnectionConfig):
         return self.activation_list_length
 
 
-class RedisListScaler(PushScaler[RedisListConfig]):
-    """Items in a Redis list, set, sorted set or hash."""
+class RedisListConfig(ListConfig, ServerConfig):
+    """Parameters of the `redis` trigger."""
 
-    type = "redis"
-    Config = RedisListConfig
 
-    def __init__(self, config: RedisListConfig, client: RedisClient) -> None:
+class RedisClusterListConfig(ListConfig, ClusterConfig):
+    """Parameters of the `redis-cluster` trigger."""
+
+
+class RedisSentinelListConfig(ListConfig, SentinelConfig):
+    """Parameters of the `redis-sentinel` trigger."""
+
+
+L = TypeVar("L", bound=ListConfig)
+
+
+class ListScaler(PushScaler[L]):
+    """Counts the items of one key, wherever it is."""
+
+    def __init__(self, config: L, client: Client) -> None:
         self._key = config.list_name
         self._client = client
         # A key rarely changes its type, so what counted it last is asked first: one command a read, and an ACL
@@ -53,9 +65,9 @@ class RedisListScaler(PushScaler[RedisListConfig]):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: RedisListConfig, connections: Connections) -> AsyncIterator[Self]:
-        """Borrow the server's client."""
-        async with RedisClient.shared(config.server(), connections) as client:
+    async def open(cls, config: L, connections: Connections) -> AsyncIterator[Self]:
+        """Borrow the source's client."""
+        async with borrow(config.source(), connections) as client:
             yield cls(config, client)
 
     async def read(self) -> Reading:
@@ -81,3 +93,24 @@ class RedisListScaler(PushScaler[RedisListConfig]):
     def wakeups(self) -> AsyncIterator[None]:
         """Yield when items come, where the server's keyspace notifications are on for its kind of key."""
         return self._client.additions(self._key, "lszh")
+
+
+class RedisListScaler(ListScaler[RedisListConfig]):
+    """Items in a Redis list, set, sorted set or hash."""
+
+    type = "redis"
+    Config = RedisListConfig
+
+
+class RedisClusterListScaler(ListScaler[RedisClusterListConfig]):
+    """Items in a list, set, sorted set or hash of a Redis Cluster."""
+
+    type = "redis-cluster"
+    Config = RedisClusterListConfig
+
+
+class RedisSentinelListScaler(ListScaler[RedisSentinelListConfig]):
+    """Items in a list, set, sorted set or hash of a Redis master that sentinels watch over."""
+
+    type = "redis-sentinel"
+    Config = RedisSentinelListConfig

@@ -1,10 +1,10 @@
-"""The `redis-streams` trigger: a stream's length, or what a consumer group has pending or still before it."""
+"""The triggers `redis-streams`, `redis-cluster-streams` and `redis-sentinel-streams`: what a stream holds for whom."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import Field
 
@@ -13,13 +13,13 @@ from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, NotNegativeInteger, PositiveInteger
 from scaler.ports.scaler import PushScaler
-from scalers.redis.client import RedisClient
-from scalers.redis.config import ConnectionConfig
+from scalers.redis.config import ClusterConfig, SentinelConfig, ServerConfig, SourceConfig
 from scalers.redis.errors import NoSuchKey
+from scalers.redis.sharing import Client, borrow
 
 
-class RedisStreamsConfig(ConnectionConfig):
-    """Parameters of the `redis-streams` trigger."""
+class StreamConfig(SourceConfig):
+    """What is counted, wherever it is."""
 
     stream: str = Field(validation_alias="stream", description="key of the stream")
     consumer_group: str | None = Field(
@@ -49,21 +49,33 @@ class RedisStreamsConfig(ConnectionConfig):
         return self.activation_lag_count
 
 
-class RedisStreamsScaler(PushScaler[RedisStreamsConfig]):
-    """Entries of a Redis stream: all, or those pending or lagging in a consumer group."""
+class RedisStreamsConfig(StreamConfig, ServerConfig):
+    """Parameters of the `redis-streams` trigger."""
 
-    type = "redis-streams"
-    Config = RedisStreamsConfig
 
-    def __init__(self, config: RedisStreamsConfig, client: RedisClient) -> None:
+class RedisClusterStreamsConfig(StreamConfig, ClusterConfig):
+    """Parameters of the `redis-cluster-streams` trigger."""
+
+
+class RedisSentinelStreamsConfig(StreamConfig, SentinelConfig):
+    """Parameters of the `redis-sentinel-streams` trigger."""
+
+
+S = TypeVar("S", bound=StreamConfig)
+
+
+class StreamScaler(PushScaler[S]):
+    """Counts what one stream holds, wherever it is."""
+
+    def __init__(self, config: S, client: Client) -> None:
         self._config = config
         self._client = client
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: RedisStreamsConfig, connections: Connections) -> AsyncIterator[Self]:
-        """Borrow the server's client."""
-        async with RedisClient.shared(config.server(), connections) as client:
+    async def open(cls, config: S, connections: Connections) -> AsyncIterator[Self]:
+        """Borrow the source's client."""
+        async with borrow(config.source(), connections) as client:
             yield cls(config, client)
 
     async def read(self) -> Reading:
@@ -105,3 +117,24 @@ class RedisStreamsScaler(PushScaler[RedisStreamsConfig]):
             if facts[b"lag"] is not None:
                 return int(facts[b"lag"])
         return await self._length()
+
+
+class RedisStreamsScaler(StreamScaler[RedisStreamsConfig]):
+    """Entries of a Redis stream: all, or those pending or lagging in a consumer group."""
+
+    type = "redis-streams"
+    Config = RedisStreamsConfig
+
+
+class RedisClusterStreamsScaler(StreamScaler[RedisClusterStreamsConfig]):
+    """Entries of a stream of a Redis Cluster: all, or those pending or lagging in a consumer group."""
+
+    type = "redis-cluster-streams"
+    Config = RedisClusterStreamsConfig
+
+
+class RedisSentinelStreamsScaler(StreamScaler[RedisSentinelStreamsConfig]):
+    """Entries of a stream of a Redis master that sentinels watch over: all, or those of a consumer group."""
+
+    type = "redis-sentinel-streams"
+    Config = RedisSentinelStreamsConfig

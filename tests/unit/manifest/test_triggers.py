@@ -125,7 +125,7 @@ def test_values_of_parameters_that_a_secret_may_give_are_not_shown(manifests: Lo
         "localhost:99999": "a port from 1 to 65535",
         "redis://:hunter2@h:1": "host:port without a scheme; enableTLS is for rediss",
         "user:hunter2@h:1": "host:port without credentials; username and password are for these",
-        "'a:1,b:2'": "one address as host:port (several addresses are not supported yet)",
+        "'a:1,b:2'": "one address as host:port; several are for redis-cluster and redis-sentinel",
     }
     for address, expected in wrong.items():
         metadata = f"{{listName: j, address: {address}}}"
@@ -199,3 +199,12 @@ def test_a_bug_in_a_plugin_is_its_own_problem(manifests: Loader) -> None:
     (line,) = manifests.lines(manifests.ruled(name="fine"), manifests.ruled("{type: buggy}"))
     assert "found 'buggy', expected a scaler that works (the scaler itself failed with RuntimeError)" in line
     assert "hunter2" not in line
+
+
+def test_a_parameter_that_belongs_to_another_type_is_refused_with_that_reason(manifests: Loader) -> None:
+    manifests.scalers = dict(plugins.discover())
+    metadata = "{listName: j, address: 'a:1', sentinelMasterFromEnv: HOST}"
+    (line,) = manifests.lines(
+        manifests.ruled(f"{{type: redis, metadata: {metadata}}}", container=ENV, configuration=SECRETS)
+    )
+    assert line.endswith("expected the key to be absent (it belongs to redis-sentinel and redis-sentinel-streams)")

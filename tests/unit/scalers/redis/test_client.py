@@ -49,7 +49,7 @@ def test_a_connection_that_was_reset_while_idle_is_no_outage(
         address = "{}:{}".format(*server.sockets[0].getsockname())
         config = RedisListConfig.model_validate({"address": address, "listName": "jobs"})
         replies = []
-        async with server, RedisClient.connect(config.server()) as client:
+        async with server, RedisClient.connect(config.source()) as client:
             for _ in range(3):
                 replies.append(await client.submit("LLEN", "jobs"))
                 resetting.reset()

@@ -16,7 +16,7 @@ BASE = {"address": "cache:6379", "listName": "jobs"}
 
 
 def server(**parameters: Any) -> Server:
-    return RedisListConfig.model_validate({"listName": "jobs", **parameters}).server()
+    return RedisListConfig.model_validate({"listName": "jobs", **parameters}).source()
 
 
 def refusal(config: Any = RedisListConfig, **parameters: Any) -> str:
@@ -61,11 +61,20 @@ def test_an_address_that_is_none_is_refused(parameters: dict[str, Any]) -> None:
     assert "secret" not in text
 
 
-@pytest.mark.parametrize("name", ["addresses", "hosts", "ports", "sentinelMaster", "sentinelPassword"])
-def test_clusters_and_sentinels_are_refused_as_not_supported_yet(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "belongs"),
+    [
+        ("addresses", "redis-cluster and redis-sentinel"),
+        ("hosts", "redis-cluster and redis-sentinel"),
+        ("ports", "redis-cluster and redis-sentinel"),
+        ("sentinelMaster", "redis-sentinel and redis-sentinel-streams"),
+        ("sentinelPassword", "redis-sentinel and redis-sentinel-streams"),
+    ],
+)
+def test_parameters_of_several_servers_are_refused_with_the_types_they_belong_to(name: str, belongs: str) -> None:
     text = refusal(**BASE, **{name: "correct-horse"})
     assert name in text
-    assert "not supported yet" in text
+    assert belongs in text
     assert "horse" not in text
 
 
