@@ -110,6 +110,16 @@ class RedisCluster:
         for node in self.nodes:
             node.stop()
 
+    def freeze(self) -> None:
+        """Let all nodes accept connections and never answer."""
+        for node in self.nodes:
+            node.freeze()
+
+    def thaw(self) -> None:
+        """Let them go on."""
+        for node in self.nodes:
+            node.thaw()
+
     def start(self) -> None:
         """Start all that do not run, and wait until every slot is served."""
         for node in self.nodes:
