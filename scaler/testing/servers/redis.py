@@ -16,11 +16,28 @@ from scaler.testing.servers.process import ServerNotStarted, ServerProcess, serv
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """PEM files of a server that speaks TLS only. With `client_ca` it asks clients for a certificate."""
+    """PEM files of a server that speaks TLS only.
+
+    Attributes:
+        cert: Its certificate.
+        key: The private key of that.
+        client_ca: Who signed the certificates that it asks clients for; None asks for none.
+        ca: Who signed the certificates of other servers that it connects to.
+    """
 
     cert: Path
     key: Path
     client_ca: Path | None = None
+    ca: Path | None = None
+
+    def directives(self) -> list[str]:
+        """Return what a server's or sentinel's configuration says of them, besides ports."""
+        return [
+            f'tls-cert-file "{self.cert}"',
+            f'tls-key-file "{self.key}"',
+            f'tls-ca-cert-file "{self.client_ca or self.ca or self.cert}"',
+            f"tls-auth-clients {'yes' if self.client_ca else 'no'}",
+        ]
 
 
 def redis_binary() -> str:
@@ -123,14 +140,7 @@ class RedisServer(ServerProcess):
         if self._tls is None:
             lines.append(f"port {self.port}")
         else:
-            lines += [
-                "port 0",
-                f"tls-port {self.port}",
-                f'tls-cert-file "{self._tls.cert}"',
-                f'tls-key-file "{self._tls.key}"',
-                f'tls-ca-cert-file "{self._tls.client_ca or self._tls.cert}"',
-                f"tls-auth-clients {'yes' if self._tls.client_ca else 'no'}",
-            ]
+            lines += ["port 0", f"tls-port {self.port}", *self._tls.directives()]
         config = self.folder / "redis.conf"
         config.touch(mode=0o600)
         config.write_text("\n".join(lines) + "\n")

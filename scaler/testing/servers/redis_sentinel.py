@@ -27,15 +27,7 @@ class Sentinel(ServerProcess):
         super().__init__(folder)
         ports = [f"port {self.port}"]
         if tls:
-            ports = [
-                "port 0",
-                f"tls-port {self.port}",
-                f'tls-cert-file "{tls.cert}"',
-                f'tls-key-file "{tls.key}"',
-                f'tls-ca-cert-file "{tls.client_ca or tls.cert}"',
-                "tls-auth-clients no",
-                "tls-replication yes",
-            ]
+            ports = ["port 0", f"tls-port {self.port}", *tls.directives(), "tls-replication yes"]
         self._config = folder / "sentinel.conf"
         self._config.touch(mode=0o600)
         self._config.write_text("\n".join(["bind 127.0.0.1", *ports, f'dir "{folder}"', *lines]) + "\n")
