@@ -8,7 +8,7 @@ import pytest
 from redis import exceptions
 
 from scaler.ports.errors import SourceRejected, SourceUnavailable
-from scalers.redis.errors import NoSuchKey, WrongType, meaning_of, translate
+from scalers.redis.errors import Asked, Moved, NoSuchKey, WrongType, meaning_of, translate
 
 ALL = sorted(
     (it for it in vars(exceptions).values() if isinstance(it, type) and issubclass(it, Exception)),
@@ -86,3 +86,13 @@ def test_a_certificate_that_is_not_trusted_is_rejected() -> None:
 def test_an_exception_of_our_own_is_a_bug() -> None:
     with pytest.raises(LookupError):
         meaning_of(ZeroDivisionError)
+
+
+def test_a_redirection_names_the_node_and_the_types_that_follow_it() -> None:
+    moved = translate(exceptions.MovedError("3999 10.0.0.2:7001"), source="redis")
+    asked = translate(exceptions.AskError("3999 :7001"), source="redis")
+    assert isinstance(moved, Moved)
+    assert moved.again().endpoint == ("10.0.0.2", 7001)
+    assert "redis-cluster" in str(moved.again())
+    assert isinstance(asked, Asked)
+    assert asked.endpoint == ("", 7001)
