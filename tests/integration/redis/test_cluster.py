@@ -278,3 +278,33 @@ async def test_tls_reaches_every_node(tmp_path: Path) -> None:
         async with opened(**parameters, listName="jobs") as scaler:
             with pytest.raises(SourceRejected, match="not trusted"):
                 await read(scaler)
+
+
+async def test_a_user_who_may_ask_for_the_slots_and_count_one_list_is_enough(cluster: RedisCluster) -> None:
+    rules = ("on", ">correct-horse", "resetchannels", "&__keyspace@0__:jobs", "~jobs")
+    commands = ("+cluster|slots", "+llen", "+subscribe", "+unsubscribe")
+    for node in cluster.nodes:
+        with cluster.client(node) as client:
+            client.execute_command("ACL", "SETUSER", "reader", *rules, *commands)
+    push(cluster, "jobs", 1)
+    parameters = {"addresses": cluster.addresses, "username": "reader", "password": "correct-horse"}
+    async with opened(**parameters, listName="jobs") as scaler, Wakeups(scaler) as wakeups:
+        assert (await read(scaler)).value == 1
+        await wakeups.settle()
+        before = wakeups.count
+        push(cluster, "jobs", 2)
+        await until(lambda: wakeups.count > before)
+
+
+async def test_triggers_of_a_cluster_share_a_subscription_for_each_node(cluster: RedisCluster) -> None:
+    async with no_leaks(), SharedConnections() as connections, AsyncExitStack() as stack:
+        scalers = await open_all(stack, connections, cluster)
+        everyone = {key: await stack.enter_async_context(Wakeups(scaler)) for key, scaler in scalers.items()}
+        await until(lambda: all(wakeups.count == 1 for wakeups in everyone.values()))
+        for node in cluster.nodes:
+            with cluster.client(node) as client:
+                assert len(client.client_list(_type="pubsub")) == 1
+        for key in one_key_for_each(cluster).values():
+            push(cluster, key, 1)
+            await until(lambda key=key: everyone[key].count == 2)
+        assert sum(wakeups.count for wakeups in everyone.values()) == TRIGGERS + 3

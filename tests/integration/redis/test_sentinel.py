@@ -170,3 +170,18 @@ async def test_tls_is_for_sentinels_and_master(tmp_path: Path) -> None:
         async with opened(sentinels, enableTLS="true") as scaler:
             with pytest.raises(SourceRejected, match="not trusted"):
                 await read(scaler)
+
+
+async def test_a_user_of_the_sentinels_who_may_ask_for_the_master_and_hear_of_another_is_enough(
+    sentinels: SentinelSet,
+) -> None:
+    rules = ("on", ">correct-horse", "resetchannels", "&+switch-master")
+    commands = ("+sentinel|get-master-addr-by-name", "+subscribe")
+    for sentinel in sentinels.sentinels:
+        sentinels.ask(sentinel, "ACL", "SETUSER", "watcher", *rules, *commands)
+    async with opened(sentinels, sentinelUsername="watcher", sentinelPassword="correct-horse") as scaler:
+        await read(scaler)
+        with capture_logs() as logs:
+            sentinels.ask(sentinels.sentinels[0], "SENTINEL FAILOVER", MASTER)
+            await until(lambda: any(entry["event"] == "servers_changed" for entry in logs))
+        assert (await read_after_outage(scaler)).value == 0
