@@ -6,7 +6,7 @@ import re
 from abc import abstractmethod
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from scaler.clients.tls import Tls
@@ -16,10 +16,11 @@ from scalers.redis.servers import Cluster, Endpoint, Sentinels, Server
 
 _MAX_PORT = 65535
 _ADDRESS = re.compile(r"(?P<host>\[[0-9A-Fa-f:.%]+\]|[^\s:/@,\[\]]*):(?P<port>[0-9]+)", re.ASCII)
-_NO_SECRET = SecretStr("")
+NO_SECRET = SecretStr("")
 
 
-def _parameter(name: str, description: str, default: Any = None, *, sources: str = "M", also: str | None = None) -> Any:
+def parameter(name: str, description: str, default: Any = None, *, sources: str = "M", also: str | None = None) -> Any:
+    """Return a field under KEDA's name; `also` is another that KEDA takes."""
     return Field(
         default,
         validation_alias=AliasChoices(name, also) if also else name,
@@ -28,7 +29,8 @@ def _parameter(name: str, description: str, default: Any = None, *, sources: str
     )
 
 
-def _refused(name: str) -> Any:
+def refused(name: str) -> Any:
+    """Return a field that a type marked `Refused` goes with."""
     return Field(None, validation_alias=name, json_schema_extra={"sources": "MEA"})
 
 
@@ -56,16 +58,10 @@ def _parts(listed: str) -> list[str]:
     return [part.strip() for part in listed.split(",")]
 
 
-def _check_database_of_cluster(index: int) -> int:
-    if index:
-        raise ValueError("a Redis Cluster has database 0 only")
-    return index
-
-
 _OfSeveral: TypeAlias = Annotated[
     SkipJsonSchema[None], Refused("it belongs to redis-cluster and redis-sentinel and their streams types")
 ]
-_OfSentinels: TypeAlias = Annotated[
+OfSentinels: TypeAlias = Annotated[
     SkipJsonSchema[None], Refused("it belongs to redis-sentinel and redis-sentinel-streams")
 ]
 
@@ -73,17 +69,17 @@ _OfSentinels: TypeAlias = Annotated[
 class SourceConfig(ScalerConfig):
     """Who asks, and whether over TLS."""
 
-    username: str = _parameter("username", "ACL user", "", sources="MEA")
-    password: SecretStr = _parameter("password", "password of the user", _NO_SECRET, sources="MEA")
-    enable_tls: Boolean | None = _parameter("enableTLS", "connect with TLS")
-    auth_tls: Literal["enable", "disable"] | None = _parameter(
+    username: str = parameter("username", "ACL user", "", sources="MEA")
+    password: SecretStr = parameter("password", "password of the user", NO_SECRET, sources="MEA")
+    enable_tls: Boolean | None = parameter("enableTLS", "connect with TLS")
+    auth_tls: Literal["enable", "disable"] | None = parameter(
         "tls", "the same as enableTLS, from an authentication", sources="A"
     )
-    unsafe_ssl: Boolean = _parameter("unsafeSsl", "do not verify the server's certificate", default=False)
-    ca: str = _parameter("ca", "PEM certificates to trust besides the system's", "", sources="A")
-    cert: str = _parameter("cert", "PEM client certificate, together with key", "", sources="A", also="Cert")
-    key: SecretStr = _parameter("key", "PEM private key of the client certificate", _NO_SECRET, sources="A")
-    key_password: SecretStr = _parameter("keyPassword", "password of the private key", _NO_SECRET, sources="A")
+    unsafe_ssl: Boolean = parameter("unsafeSsl", "do not verify the server's certificate", default=False)
+    ca: str = parameter("ca", "PEM certificates to trust besides the system's", "", sources="A")
+    cert: str = parameter("cert", "PEM client certificate, together with key", "", sources="A", also="Cert")
+    key: SecretStr = parameter("key", "PEM private key of the client certificate", NO_SECRET, sources="A")
+    key_password: SecretStr = parameter("keyPassword", "password of the private key", NO_SECRET, sources="A")
 
     @abstractmethod
     def source(self) -> Server | Cluster | Sentinels:
@@ -92,11 +88,12 @@ class SourceConfig(ScalerConfig):
     @model_validator(mode="after")
     def _check_source(self) -> Self:
         self.source()
-        if (tls := self._tls()) is not None:
+        if (tls := self.tls()) is not None:
             tls.check()
         return self
 
-    def _tls(self) -> Tls | None:
+    def tls(self) -> Tls | None:
+        """Return what to connect with, or None to do so in the clear."""
         if self.enable_tls is not None and self.auth_tls is not None:
             raise ValueError("expected enableTLS or the authentication parameter tls, not both")
         tls = Tls(self.ca, self.cert, self.key, self.key_password, verify=not self.unsafe_ssl)
@@ -110,17 +107,17 @@ class SourceConfig(ScalerConfig):
 class ServerConfig(SourceConfig):
     """One server. Either `address`, or `host` and `port`."""
 
-    address: str | None = _parameter("address", "host:port of the server", sources="MEA")
-    host: str | None = _parameter("host", "host of the server, together with port", sources="MEA")
-    port: str | int | None = _parameter("port", "port of the server, together with host", sources="MEA")
-    database_index: NotNegativeInteger = _parameter("databaseIndex", "number of the database", 0)
+    address: str | None = parameter("address", "host:port of the server", sources="MEA")
+    host: str | None = parameter("host", "host of the server, together with port", sources="MEA")
+    port: str | int | None = parameter("port", "port of the server, together with host", sources="MEA")
+    database_index: NotNegativeInteger = parameter("databaseIndex", "number of the database", 0)
 
-    addresses: _OfSeveral = _refused("addresses")
-    hosts: _OfSeveral = _refused("hosts")
-    ports: _OfSeveral = _refused("ports")
-    sentinel_master: _OfSentinels = _refused("sentinelMaster")
-    sentinel_username: _OfSentinels = _refused("sentinelUsername")
-    sentinel_password: _OfSentinels = _refused("sentinelPassword")
+    addresses: _OfSeveral = refused("addresses")
+    hosts: _OfSeveral = refused("hosts")
+    ports: _OfSeveral = refused("ports")
+    sentinel_master: OfSentinels = refused("sentinelMaster")
+    sentinel_username: OfSentinels = refused("sentinelUsername")
+    sentinel_password: OfSentinels = refused("sentinelPassword")
 
     @field_validator("address")
     @classmethod
@@ -139,7 +136,7 @@ class ServerConfig(SourceConfig):
     def source(self) -> Server:
         """Return the server."""
         host, port = self._where()
-        return Server(host, port, self.database_index, self.username, self.password, self._tls())
+        return Server(host, port, self.database_index, self.username, self.password, self.tls())
 
     def _where(self) -> Endpoint:
         if self.address is None:
@@ -151,12 +148,12 @@ class ServerConfig(SourceConfig):
         return _endpoint(self.address)
 
 
-class _SeveralServersConfig(SourceConfig):
+class SeveralServersConfig(SourceConfig):
     """Several servers. Either `addresses`, or `hosts` and `ports`."""
 
-    addresses: str | None = _parameter("addresses", "host:port, comma-separated", sources="MEA", also="address")
-    hosts: str | None = _parameter("hosts", "hosts, comma-separated, together with ports", sources="MEA", also="host")
-    ports: str | int | None = _parameter(
+    addresses: str | None = parameter("addresses", "host:port, comma-separated", sources="MEA", also="address")
+    hosts: str | None = parameter("hosts", "hosts, comma-separated, together with ports", sources="MEA", also="host")
+    ports: str | int | None = parameter(
         "ports", "one port for each of hosts, comma-separated", sources="MEA", also="port"
     )
 
@@ -174,7 +171,7 @@ class _SeveralServersConfig(SourceConfig):
             _port(port)
         return ports
 
-    def _endpoints(self) -> list[Endpoint]:
+    def endpoints(self) -> list[Endpoint]:
         """Return each once, sorted: their order has no meaning, and is not to make two clients of one."""
         if self.addresses is None:
             if self.hosts is None or self.ports is None:
@@ -186,46 +183,3 @@ class _SeveralServersConfig(SourceConfig):
         if self.hosts is not None or self.ports is not None:
             raise ValueError("expected either addresses, or hosts and ports, not both")
         return sorted({_endpoint(address) for address in _parts(self.addresses)})
-
-
-class ClusterConfig(_SeveralServersConfig):
-    """A Redis Cluster, by some of its nodes."""
-
-    database_index: Annotated[NotNegativeInteger, AfterValidator(_check_database_of_cluster)] = _parameter(
-        "databaseIndex", "a cluster has database 0 only", 0
-    )
-    sentinel_master: _OfSentinels = _refused("sentinelMaster")
-    sentinel_username: _OfSentinels = _refused("sentinelUsername")
-    sentinel_password: _OfSentinels = _refused("sentinelPassword")
-
-    def source(self) -> Cluster:
-        """Return the cluster."""
-        tls = self._tls()
-        return Cluster(
-            tuple(Server(host, port, 0, self.username, self.password, tls) for host, port in self._endpoints())
-        )
-
-
-class SentinelConfig(_SeveralServersConfig):
-    """A master that sentinels know. The addresses are theirs."""
-
-    sentinel_master: str = Field(
-        validation_alias="sentinelMaster",
-        description="name by which the sentinels know the master",
-        json_schema_extra={"sources": "MEA"},
-    )
-    sentinel_username: str = _parameter("sentinelUsername", "ACL user of the sentinels", "", sources="MEA")
-    sentinel_password: SecretStr = _parameter(
-        "sentinelPassword", "password of the sentinels", _NO_SECRET, sources="MEA"
-    )
-    database_index: NotNegativeInteger = _parameter("databaseIndex", "number of the database", 0)
-
-    def source(self) -> Sentinels:
-        """Return the sentinels and who asks their master."""
-        tls = self._tls()
-        sentinels = tuple(
-            Server(host, port, 0, self.sentinel_username, self.sentinel_password, tls)
-            for host, port in self._endpoints()
-        )
-        anywhere = Server("", 0, self.database_index, self.username, self.password, tls)
-        return Sentinels(sentinels, self.sentinel_master, anywhere)

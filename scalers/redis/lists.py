@@ -1,4 +1,4 @@
-"""The triggers `redis`, `redis-cluster` and `redis-sentinel`: how many items a list, set, sorted set or hash holds."""
+"""The `redis` trigger: how many items a list, set, sorted set or hash holds, on one server or several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, PositiveInteger
 from scaler.ports.scaler import PushScaler
-from scalers.redis.config import ClusterConfig, SentinelConfig, ServerConfig, SourceConfig
+from scalers.redis.config import ServerConfig, SourceConfig
 from scalers.redis.errors import WrongType
 from scalers.redis.sharing import Client, borrow
 
@@ -40,14 +40,6 @@ class ListConfig(SourceConfig):
 
 class RedisListConfig(ListConfig, ServerConfig):
     """Parameters of the `redis` trigger."""
-
-
-class RedisClusterListConfig(ListConfig, ClusterConfig):
-    """Parameters of the `redis-cluster` trigger."""
-
-
-class RedisSentinelListConfig(ListConfig, SentinelConfig):
-    """Parameters of the `redis-sentinel` trigger."""
 
 
 L = TypeVar("L", bound=ListConfig)
@@ -96,21 +88,52 @@ class ListScaler(PushScaler[L]):
 
 
 class RedisListScaler(ListScaler[RedisListConfig]):
-    """Items in a Redis list, set, sorted set or hash."""
+    """Items in a Redis list, set, sorted set or hash.
+
+    Reads:
+        The number of items of the key `listName`; one replica carries `listLength` (5) of them.
+
+        | the key is | value |
+        |---|---|
+        | missing | 0 |
+        | a list | `LLEN` |
+        | a set | `SCARD` |
+        | a sorted set | `ZCARD` |
+        | a hash | `HLEN` |
+        | anything else | an error that names its type |
+
+        One command a read. On a list the user needs no more than `+llen ~KEY`; on another kind of key `+llen +type`
+        and its command.
+
+    Active:
+        Above `activationListLength` (0) items.
+
+    Push:
+        With keyspace notifications on at the server, a new item wakes the workload at once: `notify-keyspace-events`
+        with `K` and the kinds of keys in use, `l` lists, `s` sets, `z` sorted sets, `h` hashes (or `A` for all).
+        That setting is never changed. It is asked for where it may be (`CONFIG GET`), and subscribed to where it may
+        not be asked for. Where push is off or not allowed, polling goes on alone.
+
+    Errors:
+        | error | meaning | what to do |
+        |---|---|---|
+        | connection refused, time-out, `LOADING`, `BUSY`, `MASTERDOWN`, `OOM` | unavailable | it passes by itself |
+        | `WRONGPASS`, `NOAUTH`, `NOPERM` | rejected | mend `username`, `password`, or what the user may do |
+        | the server's certificate is not trusted | rejected | mend `ca`, or the names in the certificate |
+        | the key is a string, a stream, ... | rejected | count another key; for streams there is `redis-streams` |
+        | the key lives on another node of a Redis Cluster | rejected | use `redis-cluster` |
+
+    Differences from KEDA:
+        | KEDA | here |
+        |---|---|
+        | unknown metadata is ignored | it is refused by name |
+        | a target of 0 or below is accepted | it is refused, since values are divided by it |
+        | an address without a port is accepted, and fails later | refused |
+        | of several addresses all but the first are left out | refused: they are for clusters and sentinels |
+        | bad certificates fail when connecting; without TLS they are ignored | refused at once |
+        | a client per trigger | one connection per server, database and user, and one pipeline for all that are due |
+        | a Lua script finds the kind of key | plain commands: works for users without `@scripting` |
+    """
 
     type = "redis"
     Config = RedisListConfig
-
-
-class RedisClusterListScaler(ListScaler[RedisClusterListConfig]):
-    """Items in a list, set, sorted set or hash of a Redis Cluster."""
-
-    type = "redis-cluster"
-    Config = RedisClusterListConfig
-
-
-class RedisSentinelListScaler(ListScaler[RedisSentinelListConfig]):
-    """Items in a list, set, sorted set or hash of a Redis master that sentinels watch over."""
-
-    type = "redis-sentinel"
-    Config = RedisSentinelListConfig

@@ -1,4 +1,4 @@
-"""The triggers `redis-streams`, `redis-cluster-streams` and `redis-sentinel-streams`: what a stream holds for whom."""
+"""The `redis-streams` trigger: what a stream holds for whom, on one server or several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, NotNegativeInteger, PositiveInteger
 from scaler.ports.scaler import PushScaler
-from scalers.redis.config import ClusterConfig, SentinelConfig, ServerConfig, SourceConfig
+from scalers.redis.config import ServerConfig, SourceConfig
 from scalers.redis.errors import NoSuchKey
 from scalers.redis.sharing import Client, borrow
 
@@ -51,14 +51,6 @@ class StreamConfig(SourceConfig):
 
 class RedisStreamsConfig(StreamConfig, ServerConfig):
     """Parameters of the `redis-streams` trigger."""
-
-
-class RedisClusterStreamsConfig(StreamConfig, ClusterConfig):
-    """Parameters of the `redis-cluster-streams` trigger."""
-
-
-class RedisSentinelStreamsConfig(StreamConfig, SentinelConfig):
-    """Parameters of the `redis-sentinel-streams` trigger."""
 
 
 S = TypeVar("S", bound=StreamConfig)
@@ -120,21 +112,57 @@ class StreamScaler(PushScaler[S]):
 
 
 class RedisStreamsScaler(StreamScaler[RedisStreamsConfig]):
-    """Entries of a Redis stream: all, or those pending or lagging in a consumer group."""
+    """Entries of a Redis stream: all, or those pending or lagging in a consumer group.
+
+    Reads:
+        The key `stream`, by one of three rules.
+
+        | parameters | value | one replica carries | the key is missing | the group is missing |
+        |---|---|---|---|---|
+        | no `consumerGroup` | `XLEN` | `streamLength` (5) | 0 | |
+        | `consumerGroup` | pending (`XPENDING`) | `pendingEntriesCount` (5) | error `NOGROUP` | error `NOGROUP` |
+        | `consumerGroup`, `lagCount` | lag (`XINFO GROUPS`) | `lagCount` | 0 | the stream's length |
+
+        The lag needs Redis 7. Redis cannot tell it where entries after the group's last one were deleted, or the
+        group began in the middle of the stream. Then the stream's length counts, as an upper bound: entries are
+        waiting, and the lag is known again once the group has read the last one.
+
+        Pending entries are those that a consumer has received and not acknowledged. They appear only when someone
+        reads, so a workload at zero that counts them needs another consumer; for scaling from zero use `lagCount`.
+
+        One command a read, and `XLEN` where the length stands in. The user needs `~KEY` and the rule's command:
+        `+xlen`, `+xpending`, or `+xinfo +xlen`.
+
+    Active:
+        Above `activationLagCount` (0), whichever is counted.
+
+    Push:
+        With keyspace notifications on at the server, a new entry wakes the workload at once:
+        `notify-keyspace-events Kt` (or `KA`). That setting is never changed. It is asked for where it may be
+        (`CONFIG GET`), and subscribed to where it may not be asked for. Where push is off or not allowed, polling
+        goes on alone.
+
+    Errors:
+        | error | meaning | what to do |
+        |---|---|---|
+        | connection refused, time-out, `LOADING`, `BUSY`, `MASTERDOWN`, `OOM` | unavailable | it passes by itself |
+        | `WRONGPASS`, `NOAUTH`, `NOPERM` | rejected | mend `username`, `password`, or what the user may do |
+        | the server's certificate is not trusted | rejected | mend `ca`, or the names in the certificate |
+        | `WRONGTYPE` | rejected | the key is no stream: for other kinds there is `redis` |
+        | `NOGROUP` | rejected | make the group, or count its lag |
+        | lagCount needs Redis 7 or newer | rejected | leave `lagCount` out |
+        | the key lives on another node of a Redis Cluster | rejected | use `redis-cluster-streams` |
+
+    Differences from KEDA:
+        | KEDA | here |
+        |---|---|
+        | unknown metadata is ignored | it is refused by name |
+        | a target of 0 or below is accepted | it is refused, since values are divided by it |
+        | an address without a port is accepted, and fails later | refused |
+        | of several addresses all but the first are left out | refused: they are for clusters and sentinels |
+        | bad certificates fail when connecting; without TLS they are ignored | refused at once |
+        | a client per trigger | one connection per server, database and user, and one pipeline for all that are due |
+    """
 
     type = "redis-streams"
     Config = RedisStreamsConfig
-
-
-class RedisClusterStreamsScaler(StreamScaler[RedisClusterStreamsConfig]):
-    """Entries of a stream of a Redis Cluster: all, or those pending or lagging in a consumer group."""
-
-    type = "redis-cluster-streams"
-    Config = RedisClusterStreamsConfig
-
-
-class RedisSentinelStreamsScaler(StreamScaler[RedisSentinelStreamsConfig]):
-    """Entries of a stream of a Redis master that sentinels watch over: all, or those of a consumer group."""
-
-    type = "redis-sentinel-streams"
-    Config = RedisSentinelStreamsConfig

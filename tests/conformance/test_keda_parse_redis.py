@@ -22,15 +22,12 @@ from pydantic import ValidationError
 from scaler.manifest.parameters import parameters as declared
 from scaler.model import MetricType
 from scaler.ports.scaler import Scaler
+from scalers.redis.cluster import RedisClusterListScaler, RedisClusterStreamsScaler
 from scalers.redis.config import SourceConfig
-from scalers.redis.lists import ListConfig, RedisClusterListScaler, RedisListScaler, RedisSentinelListScaler
+from scalers.redis.lists import ListConfig, RedisListScaler
+from scalers.redis.sentinel import RedisSentinelListScaler, RedisSentinelStreamsScaler
 from scalers.redis.servers import Cluster, Sentinels, Server, shown
-from scalers.redis.streams import (
-    RedisClusterStreamsScaler,
-    RedisSentinelStreamsScaler,
-    RedisStreamsScaler,
-    StreamConfig,
-)
+from scalers.redis.streams import RedisStreamsScaler, StreamConfig
 
 MEASURED = Path(__file__).parent / "data" / "keda-parse-redis.jsonl.gz"
 UPSTREAM = Path(__file__).parents[3] / "shared" / "conformance"

@@ -13,8 +13,8 @@ from scaler.ports.errors import SourceError
 from scaler.testing.scaler_contract import PushScalerContract
 from scaler.testing.servers.redis_cluster import RedisCluster
 from scaler.testing.servers.redis_sentinel import MASTER, SentinelSet
-from scalers.redis.lists import RedisClusterListScaler, RedisSentinelListScaler
-from scalers.redis.streams import RedisClusterStreamsScaler, RedisSentinelStreamsScaler
+from scalers.redis.cluster import RedisClusterListScaler, RedisClusterStreamsScaler
+from scalers.redis.sentinel import RedisSentinelListScaler, RedisSentinelStreamsScaler
 
 PASSWORD = "open-sesame"  # noqa: S105 - of servers for these tests
 SENTINEL_PASSWORD = "open-barley"  # noqa: S105 - the same

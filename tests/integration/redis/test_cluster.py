@@ -20,8 +20,8 @@ from scaler.testing.driving import DEADLINE_S, Wakeups, read, read_after_outage
 from scaler.testing.leaks import no_leaks, until
 from scaler.testing.servers.redis import RedisServer, TlsFiles
 from scaler.testing.servers.redis_cluster import RedisCluster
-from scalers.redis.lists import RedisClusterListScaler, RedisListScaler
-from scalers.redis.streams import RedisClusterStreamsScaler
+from scalers.redis.cluster import RedisClusterListScaler, RedisClusterStreamsScaler
+from scalers.redis.lists import RedisListScaler
 
 pytestmark = pytest.mark.services
 

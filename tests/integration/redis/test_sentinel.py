@@ -18,8 +18,7 @@ from scaler.testing.driving import DEADLINE_S, Wakeups, read, read_after_outage
 from scaler.testing.leaks import no_leaks, until
 from scaler.testing.servers.redis import TlsFiles
 from scaler.testing.servers.redis_sentinel import MASTER, SentinelSet
-from scalers.redis.lists import RedisSentinelListScaler
-from scalers.redis.streams import RedisSentinelStreamsScaler
+from scalers.redis.sentinel import RedisSentinelListScaler, RedisSentinelStreamsScaler
 
 pytestmark = pytest.mark.services
 

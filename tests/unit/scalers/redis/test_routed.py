@@ -10,7 +10,7 @@ import pytest
 
 from scaler.ports.errors import SourceUnavailable
 from scaler.testing.leaks import no_leaks
-from scalers.redis.lists import RedisClusterListConfig
+from scalers.redis.cluster import RedisClusterListConfig
 from scalers.redis.routed import RoutedClient
 
 

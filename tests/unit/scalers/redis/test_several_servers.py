@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from scaler.ports.scaler import ScalerConfig
-from scalers.redis.lists import RedisClusterListConfig, RedisSentinelListConfig
+from scalers.redis.cluster import RedisClusterListConfig, RedisClusterStreamsConfig
+from scalers.redis.sentinel import RedisSentinelListConfig, RedisSentinelStreamsConfig
 from scalers.redis.servers import Cluster, Sentinels
-from scalers.redis.streams import RedisClusterStreamsConfig, RedisSentinelStreamsConfig
 
 SENTINEL = {"sentinelMaster": "main", "listName": "jobs"}
 
