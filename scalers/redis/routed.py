@@ -39,7 +39,7 @@ class RoutedClient:
         self._tasks = tasks
         self._clients: dict[Endpoint, tuple[RedisClient, asyncio.Task[None]]] = {}
         self._owners: Owners | None = None
-        self._outage = Outage(source)
+        self._outage = Outage(f"addresses of {source}")
         self._doubted = asyncio.Event()
         self._looked = asyncio.Event()
         self._closed = False
