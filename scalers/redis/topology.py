@@ -157,10 +157,13 @@ async def _heard(sentinel: Server) -> AsyncGenerator[None, None]:
 
 def _slots(reply: Iterable[Sequence[Any]], told_by: Server) -> _Slots:
     by_slot: list[Endpoint | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
-    for first, last, (host, port, *_), *_replicas in reply:
-        # A node that does not know its own address says none: it is where it was asked.
-        endpoint = (host.decode() if host else told_by.host), int(port)
-        by_slot[first : last + 1] = [endpoint] * (last + 1 - first)
+    try:
+        for first, last, (host, port, *_), *_replicas in reply:
+            # A node that does not know its own address says none: it is where it was asked.
+            endpoint = (host.decode() if host else told_by.host), int(port)
+            by_slot[first : last + 1] = [endpoint] * (last + 1 - first)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SourceRejected(f"{told_by}: the answer to CLUSTER SLOTS is no map of slots") from error
     return _Slots(tuple(by_slot))
 
 

@@ -139,6 +139,12 @@ async def test_streams_are_counted_in_the_database_given(sentinels: SentinelSet)
         assert (await read(scaler)).value == 1
 
 
+async def test_a_server_that_is_no_sentinel_is_rejected(sentinels: SentinelSet) -> None:
+    async with opened(sentinels, addresses=sentinels.servers[0].address, sentinelPassword=PASSWORD) as scaler:
+        with pytest.raises(SourceRejected, match="unknown command"):
+            await read(scaler)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from scaler.ports.errors import SourceUnavailable
+from scaler.ports.errors import SourceRejected, SourceUnavailable
 from scaler.testing.leaks import no_leaks
 from scalers.redis.cluster import RedisClusterListConfig
 from scalers.redis.routed import RoutedClient
@@ -17,8 +17,9 @@ from scalers.redis.routed import RoutedClient
 class Node:
     """Has all slots, does not know its own address, and answers commands with a line of its choice."""
 
-    def __init__(self, answer: bytes, last_slot: int = 16383) -> None:
+    def __init__(self, answer: bytes, last_slot: int = 16383, slots: bytes = b"") -> None:
         self.port = 0
+        self._slots = slots
         self.asked = 0
         self._answer = answer
         self._last_slot = last_slot
@@ -26,7 +27,8 @@ class Node:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while received := await reader.read(4096):
             if b"SLOTS" in received:
-                writer.write(b"*1\r\n*3\r\n:0\r\n:%d\r\n*2\r\n$-1\r\n:%d\r\n" % (self._last_slot, self.port))
+                slots = b"*1\r\n*3\r\n:0\r\n:%d\r\n*2\r\n$-1\r\n:%d\r\n" % (self._last_slot, self.port)
+                writer.write(self._slots or slots)
             else:
                 self.asked += 1
                 writer.write(self._answer.replace(b"PORT", b"%d" % self.port) + b"\r\n")
@@ -59,6 +61,13 @@ async def test_redirections_that_do_not_end_are_given_up() -> None:
 async def test_a_key_whose_slot_nobody_serves_is_unavailable() -> None:
     async with routed(Node(b":3", last_slot=0)) as client:
         with pytest.raises(SourceUnavailable, match="no node serves"):
+            await client.submit("LLEN", "jobs")
+
+
+@pytest.mark.parametrize("slots", [b":3\r\n", b"+OK\r\n", b"*1\r\n*1\r\n:0\r\n"], ids=["number", "text", "short"])
+async def test_an_answer_that_is_no_map_of_slots_is_rejected(slots: bytes) -> None:
+    async with routed(Node(b":3", slots=slots)) as client:
+        with pytest.raises(SourceRejected, match="no map of slots"):
             await client.submit("LLEN", "jobs")
 
 
