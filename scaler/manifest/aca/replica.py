@@ -14,7 +14,6 @@ from scaler.manifest.aca.template import Volume as VolumeModel
 from scaler.manifest.declared import Environment
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, Report, closest, describe, listed
-from scaler.manifest.quantities import parse_quantity
 from scaler.model import (
     App,
     EnvVar,
@@ -25,6 +24,7 @@ from scaler.model import (
     VolumeMount,
 )
 from scaler.model import Container as ModelContainer
+from scaler.ports.quantities import parse_quantity
 
 _CONFIGURATION: Path = ("properties", "configuration")
 _TEMPLATE: Path = ("properties", "template")

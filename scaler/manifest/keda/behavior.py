@@ -9,9 +9,9 @@ from pydantic import Field
 from scaler.manifest.fields import AS_INTEGER, DocumentModel, Items, Needed, Text, one_of
 from scaler.manifest.located import Path
 from scaler.manifest.problems import Report
-from scaler.manifest.quantities import parse_quantity
 from scaler.model import Direction, PolicyType, RateLimit, SelectPolicy
 from scaler.model.policy import DEFAULT_SCALE_DOWN_WINDOW_S
+from scaler.ports.quantities import parse_quantity
 
 # Kubernetes pkg/apis/autoscaling/v2/defaults.go.
 _DOUBLE = RateLimit(PolicyType.PERCENT, 100, 15)
