@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Never
 
@@ -15,6 +17,7 @@ _BOOLEANS = {
     **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
 }
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)", re.ASCII)
+_FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
 _INT64 = range(-(2**63), 2**63)
 
 
@@ -34,6 +37,24 @@ def _integer(given: Any) -> int:
         number = int(given)
     if number is None or number not in _INT64:
         raise ValueError("expected a whole number")
+    return number
+
+
+def _float(given: Any) -> float:
+    number = math.nan
+    is_number = isinstance(given, int | float) and not isinstance(given, bool)
+    if is_number or (isinstance(given, str) and _FLOAT.fullmatch(given.strip())):
+        # An int may be too large for a float.
+        with suppress(OverflowError):
+            number = float(given)
+    if not math.isfinite(number):
+        raise ValueError("expected a number")
+    return number
+
+
+def _positive_float(number: float) -> float:
+    if number <= 0:
+        raise ValueError("expected a number above 0")
     return number
 
 
@@ -80,6 +101,12 @@ PositiveInteger = Annotated[Integer, AfterValidator(_positive)]
 
 NotNegativeInteger = Annotated[Integer, AfterValidator(_not_negative)]
 """An Integer from 0."""
+
+Float = Annotated[float, BeforeValidator(_float, json_schema_input_type=float | str)]
+"""A finite float, or its decimal digits with or without an exponent."""
+
+PositiveFloat = Annotated[Float, AfterValidator(_positive_float)]
+"""A Float above 0, such as a target, by which values are divided."""
 
 NotSupportedYet = Annotated[SkipJsonSchema[None], Refused("not supported yet")]
 """A parameter that KEDA has and a later version will."""
