@@ -74,6 +74,22 @@ class Answer:
     status: int
     body: bytes
 
+    def require_success(self, source: object) -> Self:
+        """Return it if its status is 2xx.
+
+        Args:
+            source: Who answered, as text: free of secrets.
+
+        Raises:
+            SourceUnavailable: The status is 408, 425, 429 or 5xx.
+            SourceRejected: It is another.
+        """
+        if self.status in _TRANSIENT_STATUS or self.status in _SERVER_ERRORS:
+            raise SourceUnavailable(f"{source}: HTTP status {self.status}")
+        if self.status not in _SUCCESS:
+            raise SourceRejected(f"{source}: HTTP status {self.status}")
+        return self
+
 
 class HttpClient:
     """Sends requests to one server; equal ones that come together are sent once.
@@ -132,11 +148,7 @@ class HttpClient:
             SourceRejected: It answered with another status, its certificate is not trusted, its answer is too large.
         """
         answer = await self.ask(Request(target, tuple((headers or {}).items()), timeout_s))
-        if answer.status in _TRANSIENT_STATUS or answer.status in _SERVER_ERRORS:
-            raise SourceUnavailable(f"{self._server}: HTTP status {answer.status}")
-        if answer.status not in _SUCCESS:
-            raise SourceRejected(f"{self._server}: HTTP status {answer.status}")
-        return answer
+        return answer.require_success(self._server)
 
     async def ask(self, request: Request) -> Answer:
         """Return what the server answers, whatever the status.
