@@ -77,7 +77,7 @@ def _tolerance(report: Report, path: Path, text: str | None, default: float) -> 
     if text is None:
         return default
     quantity = parse_quantity(text)
-    if quantity is None:
+    if quantity is None or quantity < 0:
         report.error(path, 'a quantity such as "0.05" or "50m"')
         return default
     return float(quantity)
