@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, Never
@@ -58,6 +59,15 @@ def _positive_float(number: float) -> float:
     return number
 
 
+def _pairs(given: Any) -> dict[str, str]:
+    if isinstance(given, Mapping):
+        given = ",".join(f"{name}={value}" for name, value in given.items())
+    pairs = [entry.split("=") for entry in given.split(",")] if isinstance(given, str) else [[]]
+    if any(len(pair) != 2 for pair in pairs):  # noqa: PLR2004 - a name and a value
+        raise ValueError("expected name=value, several separated by commas, with no other = or comma in them")
+    return {name.strip(): value.strip() for name, value in pairs}
+
+
 def _positive(number: int) -> int:
     if number <= 0:
         raise ValueError("expected a whole number above 0")
@@ -107,6 +117,9 @@ Float = Annotated[float, BeforeValidator(_float, json_schema_input_type=float | 
 
 PositiveFloat = Annotated[Float, AfterValidator(_positive_float)]
 """A Float above 0, such as a target, by which values are divided."""
+
+Pairs = Annotated[dict[str, str], BeforeValidator(_pairs, json_schema_input_type=str)]
+"""Names with values as text: `name=value,name=value`."""
 
 NotSupportedYet = Annotated[SkipJsonSchema[None], Refused("not supported yet")]
 """A parameter that KEDA has and a later version will."""
