@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 from yarl import URL
 
@@ -37,29 +39,35 @@ class HttpServer:
         origin: Scheme, host and port, such as `https://metrics:9090`; no credentials in it.
         headers: Sent with every request, such as `Authorization`; values are secret.
         tls: For https; None trusts the system's certificates.
+        address: The one IP address to connect to, of those that the host's name has; None leaves it to the system.
     """
 
     origin: str
     headers: tuple[tuple[str, SecretStr], ...] = ()
     tls: Tls | None = None
+    address: str | None = None
 
     def __str__(self) -> str:
-        return self.origin
+        return f"{self.origin} ({self.address})" if self.address else self.origin
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET.
+    """A GET, or a POST of a form that changes nothing, such as for a token.
 
     Attributes:
         target: Path and query, percent-encoded as they are to be sent; may hold secrets, so it is never shown.
         headers: Besides the server's own; values are secret.
         timeout_s: For the whole of it.
+        max_bytes: A larger answer is refused.
+        form: What to POST, URL-encoded; may hold secrets. None makes it a GET.
     """
 
-    target: str
+    target: str = field(repr=False)
     headers: tuple[tuple[str, SecretStr], ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
+    max_bytes: int = MAX_ANSWER_BYTES
+    form: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +126,11 @@ class HttpClient:
     async def connect(cls, server: HttpServer) -> AsyncIterator[Self]:
         """Make a client; it connects at first use."""
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ssl=server.tls.context() if server.tls else True),
+            connector=aiohttp.TCPConnector(
+                limit=MAX_CONNECTIONS,
+                ssl=server.tls.context() if server.tls else True,
+                resolver=_OneAddress(server.address) if server.address else None,
+            ),
             headers={name: value.get_secret_value() for name, value in server.headers},
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -206,22 +218,47 @@ class HttpClient:
         return answer
 
     async def _round_trip(self, request: Request) -> Answer:
-        async with self._session.get(
+        headers = {name: value.get_secret_value() for name, value in request.headers}
+        if request.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        async with self._session.request(
+            "GET" if request.form is None else "POST",
             URL(self._server.origin + request.target, encoded=True),
-            headers={name: value.get_secret_value() for name, value in request.headers},
+            headers=headers,
+            data=request.form.get_secret_value() if request.form else None,
             timeout=aiohttp.ClientTimeout(total=request.timeout_s),
             allow_redirects=False,
         ) as response:
             body = bytearray()
             async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                 body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    raise SourceRejected(f"{self._server}: the answer is larger than {MAX_ANSWER_BYTES >> 20} MiB")
+                if len(body) > request.max_bytes:
+                    raise SourceRejected(f"{self._server}: the answer is larger than {request.max_bytes >> 10} KiB")
             return Answer(response.status, bytes(body))
 
     def _lose(self, request: Request, error: SourceError) -> None:
         self._sign_of_life = request
         self._outage.begin(error)
+
+
+class _OneAddress(AbstractResolver):
+    """Resolves whatever name to one address, so that the name stays in Host and in the certificate's check."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        return [
+            ResolveResult(
+                hostname=host, host=self._address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
+            )
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
 
 def _connection_failure(server: HttpServer, error: aiohttp.ClientConnectionError) -> SourceError:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from scaler.clients.http import MAX_ANSWER_BYTES, Answer, HttpClient, HttpServer
+from scaler.clients.http import MAX_ANSWER_BYTES, Answer, HttpClient, HttpServer, Request
 from scaler.ports.errors import SourceRejected, SourceUnavailable
 from scaler.testing.leaks import no_leaks
 from scaler.testing.servers.process import free_port
@@ -149,8 +149,23 @@ async def test_a_server_that_answers_nothing_is_lost_until_it_answers() -> None:
 
 async def test_an_answer_without_end_is_refused() -> None:
     async with running(Server(body=bytes(MAX_ANSWER_BYTES + 1))) as server, connected(server.origin) as client:
-        with pytest.raises(SourceRejected, match="larger than 32 MiB"):
+        with pytest.raises(SourceRejected, match="larger than 32768 KiB"):
             await client.get("/x", timeout_s=30)
+
+
+async def test_a_request_may_allow_for_less() -> None:
+    async with running(Server(body=bytes(2049))) as server, connected(server.origin) as client:
+        with pytest.raises(SourceRejected, match="larger than 2 KiB"):
+            await client.ask(Request("/x", max_bytes=2048))
+
+
+async def test_a_server_may_be_one_address_of_a_name() -> None:
+    async with running(Server()) as server:
+        at = HttpServer(server.origin.replace("127.0.0.1", "no-such-name.invalid"), address="127.0.0.1")
+        async with no_leaks(), HttpClient.connect(at) as client:
+            assert (await client.get("/x")).body == b"fine"
+        assert server.requests[0].host.startswith("no-such-name.invalid:")
+    assert str(at).endswith("(127.0.0.1)")
 
 
 async def test_what_is_no_http_is_unavailable() -> None:
