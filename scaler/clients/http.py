@@ -58,7 +58,7 @@ class Request:
     Attributes:
         target: Path and query, percent-encoded as they are to be sent; may hold secrets, so it is never shown.
         headers: Besides the server's own; values are secret.
-        timeout_s: For the whole of it.
+        timeout_s: For the whole of it, from when one of the connections is free for it.
         max_bytes: A larger answer is refused.
         form: What to POST, URL-encoded; may hold secrets. None makes it a GET.
     """
@@ -113,6 +113,7 @@ class HttpClient:
         self._outage = Outage(server)
         self._gathering: dict[Request, asyncio.Future[Answer | SourceError]] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._free_connections = asyncio.Semaphore(MAX_CONNECTIONS)
         self._sign_of_life = Request("/")
         self._answered_at = 0.0
 
@@ -187,8 +188,11 @@ class HttpClient:
         answer: Answer | SourceError = SourceUnavailable(f"{self._server}: the client was closed")
         try:
             await asyncio.sleep(GATHER_S)
-            self._gathering.pop(request)
-            answer = await self._exchange(request)
+            # A queue of ours is no slowness of the server's, and whoever asks the same meanwhile need not queue.
+            async with self._free_connections:
+                self._gathering.pop(request)
+                self._outage.raise_if_lost()
+                answer = await self._exchange(request)
         except SourceError as error:
             answer = error
         finally:

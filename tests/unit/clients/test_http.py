@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from scaler.clients.http import MAX_ANSWER_BYTES, Answer, HttpClient, HttpServer, Request
+from scaler.clients.http import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Answer, HttpClient, HttpServer, Request
 from scaler.ports.errors import SourceRejected, SourceUnavailable
 from scaler.testing.leaks import no_leaks
 from scaler.testing.servers.process import free_port
@@ -26,12 +26,14 @@ class Server:
     status: int = 200
     body: bytes = b"fine"
     headers: dict[str, str] = field(default_factory=dict)
+    takes_s: float = 0.0
     silent: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append(request)
         if request.path == "/slow":
             await self.silent.wait()
+        await asyncio.sleep(self.takes_s)
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
 
@@ -151,6 +153,23 @@ async def test_an_answer_without_end_is_refused() -> None:
     async with running(Server(body=bytes(MAX_ANSWER_BYTES + 1))) as server, connected(server.origin) as client:
         with pytest.raises(SourceRejected, match="larger than 32768 KiB"):
             await client.get("/x", timeout_s=30)
+
+
+async def test_waiting_for_a_free_connection_is_no_slowness_of_the_server() -> None:
+    async with running(Server(takes_s=0.02)) as server, connected(server.origin) as client:
+        # Together they take a second or more.
+        asking = (client.get(f"/{n}", timeout_s=0.5) for n in range(200))
+        assert await asyncio.gather(*asking) == [Answer(200, b"fine")] * 200
+    assert len(server.requests) == 200
+
+
+async def test_what_waits_for_a_connection_is_asked_once_and_fails_at_once_when_the_server_is_lost() -> None:
+    async with running(Server()) as server, connected(server.origin) as client:
+        asking = [client.get(f"/slow?{n % 50}", timeout_s=0.2) for n in range(100)]
+        outcomes = await asyncio.gather(*asking, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {SourceUnavailable}
+        assert len({request.raw_path for request in server.requests}) <= MAX_CONNECTIONS
+        server.silent.set()
 
 
 async def test_a_request_may_allow_for_less() -> None:
