@@ -6,7 +6,6 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from scaler.engine.plugins import Parameter, ScalerType, parameters
 
@@ -70,10 +69,12 @@ def _rows(scaler: ScalerType) -> Iterator[str]:
 def _default(parameter: Parameter) -> str:
     if parameter.required:
         return "required"
-    default: Any = parameter.default
-    if default is None or default == "":
+    default = parameter.default
+    if default is None or default in ("", [], {}):
         return ""
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 
 
 def _meaning(parameter: Parameter) -> str:
