@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from scaler.decision.fallback import applies_to, fallback_milli
 from scaler.decision.proposals import milli, propose, target_milli
-from scaler.model import Fallback, Reading, ReplicaCounts, ScalingPolicy, TriggerKind, TriggerOutcome, TriggerPolicy
+from scaler.decision.usage import NotMeasured, average
+from scaler.model import (
+    Fallback,
+    Reading,
+    ReplicaCounts,
+    ReplicaSample,
+    ScalingPolicy,
+    TriggerKind,
+    TriggerOutcome,
+    TriggerPolicy,
+)
 
 _UNREAD = Reading(error="not read yet")
 
@@ -20,6 +30,7 @@ class Demand:
         outcomes: One per trigger, in the policy's order.
         active: Whether the workload as a whole is active.
         unknown: Some trigger has no value and no fallback stands in for it.
+        undecided: One of these could have said that there is work.
         wants: The highest proposal; None when no trigger has one.
         changes_at: When the first of the readings changes by the mere passing of time; None when none says so.
     """
@@ -27,6 +38,7 @@ class Demand:
     outcomes: tuple[TriggerOutcome, ...]
     active: bool
     unknown: bool
+    undecided: bool
     wants: int | None
     changes_at: float | None = None
 
@@ -39,7 +51,7 @@ def assess(
     only_resources = all(trigger.kind is TriggerKind.RESOURCE for trigger in policy.triggers)
     outcomes = []
     active = policy.pause.force_activation
-    unknown = False
+    unknown = undecided = False
     wants: int | None = None
     changes_at: float | None = None
     for trigger in policy.triggers:
@@ -52,11 +64,13 @@ def assess(
         proposal = outcome.wants
         if proposal is None:
             unknown = True
+            # KEDA does not ask cpu and memory whether there is work, so they keep no workload from zero either.
+            undecided = undecided or only_resources or trigger.kind is not TriggerKind.RESOURCE
         elif wants is None or proposal > wants:
             wants = proposal
     if only_resources and unknown:
         active = policy.pause.force_activation
-    return Demand(tuple(outcomes), active, unknown, wants, changes_at)
+    return Demand(tuple(outcomes), active, unknown, undecided, wants, changes_at)
 
 
 def _assess_one(
@@ -70,6 +84,8 @@ def _assess_one(
 ) -> TriggerOutcome:
     target = target_milli(trigger.target)
     error = reading.error
+    if error is None and target and reading.samples is not None:
+        return _assess_usage(trigger, target, policy, reading.samples, replicas, only_resources=only_resources)
     value: int | None = None
     active = False
     fallback = False
@@ -100,6 +116,35 @@ def _assess_one(
         error,
         fallback,
         tolerated,
+    )
+
+
+def _assess_usage(
+    trigger: TriggerPolicy,
+    target: int,
+    policy: ScalingPolicy,
+    samples: Sequence[ReplicaSample],
+    replicas: ReplicaCounts,
+    *,
+    only_resources: bool,
+) -> TriggerOutcome:
+    value, wants, error, tolerated = None, None, None, False
+    try:
+        found = average(trigger, target, samples, replicas.spec, policy)
+    except NotMeasured as why:
+        error = str(why)
+    else:
+        value, wants, tolerated = found.value / 1000, found.wants, found.tolerated
+    return TriggerOutcome(
+        trigger.name,
+        trigger.type,
+        trigger.target,
+        trigger.metric_type,
+        value,
+        only_resources and error is None,
+        wants,
+        error,
+        within_tolerance=tolerated,
     )
 
 

@@ -34,7 +34,7 @@ def failures_after(
         if reading is None:
             if name in before:
                 after[name] = before[name]
-        elif reading.error is not None or reading.value is None:
+        elif reading.error is not None or (reading.value is None and reading.samples is None):
             after[name] = before.get(name, 0) + 1
     return after
 

@@ -31,7 +31,7 @@ def _running_clock(policy: ScalingPolicy, state: DecisionState, demand: Demand, 
         return now
     moments: list[float] = []
     if not demand.active and activation.can_deactivate(policy, count):
-        if not demand.unknown and not policy.pause.scale_in:
+        if not demand.undecided and not policy.pause.scale_in:
             allowed_after = activation.deactivation_after(policy, state)
             clear = _rate_clear_to_fall(policy, state, count, now) if policy.scale_down.explicit else now
             if clear is not None:

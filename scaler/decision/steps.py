@@ -55,7 +55,7 @@ def take(tick: Tick) -> Step:
 
 def _may_deactivate(tick: Tick) -> bool:
     return (
-        not tick.demand.unknown
+        not tick.demand.undecided
         and not tick.policy.pause.scale_in
         and activation.deactivation_after(tick.policy, tick.state) < tick.now
     )

@@ -31,6 +31,7 @@ from scaler.model.policy import (
 from scaler.model.reading import Reading
 from scaler.model.replica import Replica, ReplicaCounts, ReplicaState, ready_count, staying
 from scaler.model.state import DecisionState, Recommendation, ScaleEvent
+from scaler.model.usage import ReplicaSample, Resource
 from scaler.model.workload import ForeignTarget, SourceLocation, Trigger, Workload
 
 __all__ = [
@@ -57,7 +58,9 @@ __all__ = [
     "Registry",
     "Replica",
     "ReplicaCounts",
+    "ReplicaSample",
     "ReplicaState",
+    "Resource",
     "Resources",
     "Rule",
     "ScaleEvent",

@@ -34,6 +34,7 @@ class TriggerPolicy:
         activation: The trigger is active while its value is strictly above this (KEDA `activation...`).
         kind: Resource triggers never bring a workload to zero on their own.
         exact: No tolerance applies: a schedule means its count.
+        busy_start: A replica that is starting uses more than it will when it serves, as of cpu: the HPA leaves it out.
     """
 
     name: str
@@ -43,6 +44,7 @@ class TriggerPolicy:
     activation: float = 0.0
     kind: TriggerKind = TriggerKind.EXTERNAL
     exact: bool = False
+    busy_start: bool = False
 
 
 class PolicyType(StrEnum):
