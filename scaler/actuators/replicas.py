@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import secrets
-import string
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -15,10 +13,10 @@ import structlog
 from scaler.actuators.crashes import CrashBackoff
 from scaler.actuators.keeping import Keeper
 from scaler.actuators.planning import plan
-from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, blueprint
+from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, blueprint, new_name
 from scaler.actuators.snapshot import Snapshot
 from scaler.model import App, Replica, ReplicaState, Workload
-from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.ports.errors import ActuatorError, EngineUnavailable, ReplicaRejected
 
 log = structlog.get_logger(__name__)
@@ -104,6 +102,12 @@ class ReplicaActuator(Actuator):
         """See `Actuator.owned`."""
         return {name: tuple(map(self._replica, units)) for name, units in (await self._snapshot.get()).items()}
 
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        """See `Actuator.usage`."""
+        units = (await self._snapshot.get()).get(workload.name, ())
+        running = [unit.id for unit in units if unit.state is UnitState.RUNNING and not unit.stopping]
+        return tuple(await self._runtime.usage(running)) if running else ()
+
     async def changes(self) -> AsyncIterator[str]:
         """See `Actuator.changes`."""
         while True:
@@ -133,8 +137,7 @@ class ReplicaActuator(Actuator):
             if unstarted or steps.create:
                 blueprint("", workload.name, app, dns_suffix=self._dns_suffix)  # is it runnable at all?
                 await self._runtime.prepare(app)
-            plans = [self._blueprint(f"{workload.name}--{app.revision}-{_suffix()}", workload.name, app)
-                     for _ in range(steps.create)]  # fmt: skip
+            plans = [self._blueprint(new_name(workload.name, app), workload.name, app) for _ in range(steps.create)]
             starts = [self._begin(workload.name, self._resume(unit, app)) for unit in unstarted]
             starts += [self._begin(workload.name, self._create(each)) for each in plans]
         finally:
@@ -291,7 +294,3 @@ def _outcome(stops: Sequence[asyncio.Task[str]], starts: Sequence[asyncio.Task[s
         stopped=tuple(task.result() for task in stops if task in done),
         failed=tuple(str(error) for error in errors),
     )
-
-
-def _suffix() -> str:
-    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from enum import StrEnum
 from signal import Signals
 
 from scaler.model import App, Container
+from scaler.ports.actuator import Usage
 from scaler.ports.errors import ReplicaRejected
 
 
@@ -66,6 +69,12 @@ class Blueprint:
         return self.app.containers[0]
 
 
+def new_name(workload: str, app: App) -> str:
+    """Return a name for a new replica, as Azure Container Apps makes them."""
+    suffix = "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
+    return f"{workload}--{app.revision}-{suffix}"
+
+
 def blueprint(name: str, workload: str, app: App, *, dns_suffix: str) -> Blueprint:
     """Return the blueprint of a replica, with the variables that Azure Container Apps injects.
 
@@ -107,6 +116,10 @@ class Runtime(ABC):
     @abstractmethod
     async def units(self) -> Sequence[Unit]:
         """Return all units of this owner."""
+
+    @abstractmethod
+    async def usage(self, unit_ids: Sequence[str]) -> Sequence[Usage]:
+        """Return what these units use; one that does not run is left out."""
 
     @abstractmethod
     async def prepare(self, app: App) -> None:

@@ -26,6 +26,23 @@ class Applied:
     failed: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the engine counted for one run of a replica; all that belongs to the replica is in it.
+
+    Attributes:
+        id: The replica's id.
+        at_s: When, on a clock of the engine's own: only differences between counts of one replica mean something.
+        cpu_s: Seconds of one core used since the run began. It begins anew with every run.
+        memory_bytes: Memory in use that could not be had back at once, caches of files left out where the engine tells.
+    """
+
+    id: str
+    at_s: float
+    cpu_s: float
+    memory_bytes: int
+
+
 class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
     """Owns the replicas of all workloads of one service on one kind of engine.
 
@@ -66,6 +83,14 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
             EngineUnavailable: The engine does not answer.
             RegistryUnavailable: An image is missing and cannot be pulled now.
             ReplicaRejected: No replica of this workload can be started as the manifest is written.
+        """
+
+    @abstractmethod
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        """Return what each running replica uses; one that does not run, is stopping or ends meanwhile has none.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
         """
 
     @abstractmethod

@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from signal import SIGKILL, Signals
 from typing import Any, ClassVar
 
 from scaler.actuators.replicas import ReplicaActuator
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
 from scaler.model import App
+from scaler.ports.actuator import Usage
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 
@@ -23,6 +24,26 @@ class FakeReplica:
     owner: str
     unit: Unit
     stubborn: bool
+    cpu_cores: float = 0.0
+    memory_bytes: int = 10_000_000
+    _used_s: float = 0.0
+    _counted_at: float = field(default_factory=time.monotonic)
+
+    def run_anew(self) -> None:
+        """Begin a run, which has used nothing."""
+        self._used_s, self._counted_at = 0.0, time.monotonic()
+
+    def use(self, *, cpu_cores: float, memory_bytes: int) -> None:
+        """Use this much from now on."""
+        self.usage()
+        self.cpu_cores, self.memory_bytes = cpu_cores, memory_bytes
+
+    def usage(self) -> Usage:
+        """Count."""
+        now = time.monotonic()
+        self._used_s += (now - self._counted_at) * self.cpu_cores
+        self._counted_at = now
+        return Usage(self.unit.id, now, self._used_s, self.memory_bytes)
 
 
 class FakeEngine:
@@ -36,7 +57,8 @@ class FakeEngine:
         failing_permanently: They fail as a wrong manifest does, else as an engine that does not answer.
         starts: Starts so far, restarts in place included.
 
-    A replica whose command is `crash` ends as soon as it is started; one whose command is `stubborn` ignores SIGTERM.
+    A replica whose command is `crash` ends as soon as it is started; one whose command is `stubborn` ignores
+    SIGTERM; one whose command is `busy` uses a core.
     """
 
     def __init__(self) -> None:
@@ -122,6 +144,12 @@ class FakeRuntime(Runtime):
         await self._answer()
         return [each.unit for each in self._engine.replicas.values() if each.owner == self._owner]
 
+    async def usage(self, unit_ids: Sequence[str]) -> Sequence[Usage]:
+        """See `Runtime.usage`."""
+        await self._answer()
+        found = [each for unit_id in unit_ids if (each := self._engine.replicas.get(unit_id))]
+        return [each.usage() for each in found if each.unit.state is UnitState.RUNNING]
+
     async def prepare(self, app: App) -> None:
         """See `Runtime.prepare`."""
         del app
@@ -141,7 +169,10 @@ class FakeRuntime(Runtime):
             created_at=time.time(),
             grace_s=plan.app.termination_grace_period_s,
         )
-        self._engine.replicas[unit_id] = FakeReplica(self._owner, unit, stubborn="stubborn" in plan.container.command)
+        command = plan.container.command
+        self._engine.replicas[unit_id] = FakeReplica(
+            self._owner, unit, stubborn="stubborn" in command, cpu_cores=float("busy" in command)
+        )
         return unit_id
 
     async def start(self, unit_id: str, plan: Blueprint) -> None:
@@ -156,6 +187,7 @@ class FakeRuntime(Runtime):
         each = engine.replicas.get(unit_id)
         if each is not None and each.unit.state is not UnitState.RUNNING:
             engine.starts += 1
+            each.run_anew()
             engine.update(each, state=UnitState.RUNNING, started_at=time.time(), ended_at=None, detail="")
             if "crash" in plan.container.command:
                 engine.end(each, "exit code 1")

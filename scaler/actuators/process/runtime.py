@@ -14,10 +14,12 @@ from signal import SIGKILL, Signals
 from typing import TypeVar
 
 from scaler.actuators.process import processes
+from scaler.actuators.process.consumption import Consumption
 from scaler.actuators.process.records import Record, Records
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
 from scaler.actuators.threads import run_to_end
 from scaler.model import App
+from scaler.ports.actuator import Usage
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class ProcessRuntime(Runtime):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="processes")
         self._changed: Callable[[], None] = lambda: None
         self._watched: dict[int, int] = {}
+        self._consumption = Consumption()
         self._ends: dict[str, tuple[str, float, str]] = {}
 
     async def open(self, changed: Callable[[], None]) -> None:
@@ -57,6 +60,15 @@ class ProcessRuntime(Runtime):
         for pid in running:
             self._watch(pid)
         return [unit for _, unit in listed]
+
+    async def usage(self, unit_ids: Sequence[str]) -> Sequence[Usage]:
+        """See `Runtime.usage`."""
+
+        def count() -> list[Usage]:
+            self._consumption.refresh()
+            return [found for unit_id in unit_ids if (found := self._usage(unit_id))]
+
+        return await self._call(count)
 
     async def prepare(self, app: App) -> None:
         """See `Runtime.prepare`."""
@@ -150,6 +162,13 @@ class ProcessRuntime(Runtime):
         self._changed()
 
     # In the thread
+
+    def _usage(self, unit_id: str) -> Usage | None:
+        record = self._records.get(unit_id)
+        if record is None or record.pid is None or processes.identity(record.pid) != record.identity:
+            return None
+        counted = self._consumption.of_tree(record.pid)
+        return Usage(unit_id, self._consumption.at_s, *counted) if counted else None
 
     def _start(self, unit_id: str, plan: Blueprint) -> None:
         record = self._records.get(unit_id)

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from scaler.engine.actuation import STEP_PATIENCE_S, Actuation
 from scaler.model import App, Container, Replica, ScalingPolicy, Workload
-from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.ports.errors import ReplicaRejected
 from scaler.ports.recorder import Recorder
 from scaler.testing import virtual_time
@@ -41,6 +41,9 @@ class ScriptedActuator(Actuator):
             raise self.raising
         self.applied.append(count)
         return Applied()
+
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        raise NotImplementedError
 
     def changes(self) -> AsyncIterator[str]:
         raise NotImplementedError
