@@ -19,7 +19,8 @@ from scaler.model import Reading, Trigger, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import Permanent, SourceError
 from scaler.ports.recorder import Recorder
-from scaler.ports.scaler import PushScaler, Scaler
+from scaler.ports.scaler import PushScaler, ReplicaScaler, Scaler
+from scaler.ports.statistics import Statistics
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class TriggerReader:
         connections: Connections,
         recorder: Recorder,
         *,
+        statistics: Statistics | None = None,
         deadline_s: float = READ_DEADLINE_S,
     ) -> None:
         self.trigger = trigger
@@ -56,6 +58,7 @@ class TriggerReader:
         self._scaler_class = scaler
         self._connections = connections
         self._recorder = recorder
+        self._statistics = statistics
         own = trigger.config.read_timeout_s()
         self._deadline_s = deadline_s if own is None else own + GRACE_S
         self._scaler: Scaler[Any] | None = None
@@ -108,6 +111,8 @@ class TriggerReader:
         """Open, relay pushes, and close: in one task, as plugins that hold task groups or cancel scopes need it."""
         try:
             async with self._scaler_class.open(self.trigger.config, self._connections) as scaler:
+                if isinstance(scaler, ReplicaScaler) and self._statistics is not None:
+                    scaler.attach(self._statistics)
                 self._scaler = scaler
                 self._not_opened = ""
                 self._opened.set()

@@ -14,6 +14,7 @@ from scaler.decision import decide, initial_state, resumed
 from scaler.engine.actuation import Actuation
 from scaler.engine.memory import Memory
 from scaler.engine.schedule import Schedule
+from scaler.engine.statistics import ReplicaStatistics
 from scaler.engine.trigger_reader import TriggerReader
 from scaler.model import App, Decision, Reading, Replica, ReplicaCounts, Workload, ready_count, staying
 from scaler.ports.actuator import Actuator
@@ -54,8 +55,9 @@ class WorkloadLoop:
         self._clock = clock
         self._schedule = Schedule(workload.polling_interval_s)
         self._actuation = Actuation(workload, actuator, recorder)
+        statistics = ReplicaStatistics(workload, actuator, clock)
         self._readers = tuple(
-            TriggerReader(workload, trigger, scalers[trigger.type], connections, recorder)
+            TriggerReader(workload, trigger, scalers[trigger.type], connections, recorder, statistics=statistics)
             for trigger in workload.triggers
         )
         self._replicas: tuple[Replica, ...] | None = None

@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
-from scaler.model import MetricType, Reading, TriggerKind
+from scaler.model import MetricType, Reading, Resource, TriggerKind
 from scaler.ports.connections import Connections
+from scaler.ports.statistics import Statistics
 
 
 class ScalerConfig(BaseModel, ABC):
@@ -53,6 +54,14 @@ class ScalerConfig(BaseModel, ABC):
         """Return how many seconds one read may take where the parameters say so; None leaves it to the engine (3)."""
         return None
 
+    def metric_type(self, declared: MetricType | None) -> MetricType:
+        """Return how values and the target are meant, given the trigger's own `metricType` (None when it has none).
+
+        Raises:
+            ValueError: The parameters do not go with it; the text says what would.
+        """
+        return declared or MetricType.AVERAGE_VALUE
+
 
 def _aliases(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias or name
@@ -75,6 +84,7 @@ class Scaler(ABC, Generic[C]):
         kind: Where values come from.
         exact: No tolerance applies to the target.
         metric_types: What `metricType` may say.
+        busy_start: What is read of replicas is higher while they start; see `TriggerPolicy`.
     """
 
     type: ClassVar[str]
@@ -83,6 +93,7 @@ class Scaler(ABC, Generic[C]):
     kind: ClassVar[TriggerKind] = TriggerKind.EXTERNAL
     exact: ClassVar[bool] = False
     metric_types: ClassVar[frozenset[MetricType]] = frozenset({MetricType.AVERAGE_VALUE, MetricType.VALUE})
+    busy_start: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -116,3 +127,33 @@ class PushScaler(Scaler[C]):
         Only a hint: the engine goes on polling. It ends when the source cannot push (such as notifications that are
         off at the server) and raises SourceError on an outage; the engine then starts it again with back-off.
         """
+
+
+class ReplicaConfig(ScalerConfig):
+    """Parameters of a trigger on what the workload's own replicas use."""
+
+    def container(self) -> str | None:
+        """Return the name of the one container that counts; None for the whole replica."""
+        return None
+
+
+R = TypeVar("R", bound=ReplicaConfig)
+
+
+class ReplicaScaler(Scaler[R]):
+    """A scaler that follows what the workload's own replicas use of a resource.
+
+    Its readings carry samples instead of a value. With the metric type Utilization they are a share of the limit that
+    the containers declare: a manifest whose containers declare none is refused.
+
+    Attributes:
+        resource: What is used.
+    """
+
+    kind = TriggerKind.RESOURCE
+    metric_types = frozenset({MetricType.UTILIZATION, MetricType.AVERAGE_VALUE})
+    resource: ClassVar[Resource]
+
+    @abstractmethod
+    def attach(self, statistics: Statistics) -> None:
+        """Take the statistics of the trigger's own workload; called once, before the first read."""
