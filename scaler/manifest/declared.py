@@ -71,7 +71,7 @@ class TriggerSource:
         name: Unique within the workload.
         metadata: As written.
         auth: Its authentication parameters.
-        metric_type: How values are used.
+        metric_type: How values are used; None when it does not say.
     """
 
     path: Path
@@ -80,4 +80,4 @@ class TriggerSource:
     name: str
     metadata: Mapping[str, str]
     auth: Authentication
-    metric_type: MetricType = MetricType.AVERAGE_VALUE
+    metric_type: MetricType | None = None

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from scaler.manifest.checking import expectation
 from scaler.manifest.declared import AuthParameter, Environment, TriggerSource
 from scaler.manifest.keda.trigger_types import KEDA_TYPES
+from scaler.manifest.limits import check_limits
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, missing_space, nearest
 from scaler.manifest.unknown_values import configure
 from scaler.manifest.values import UNKNOWN, Unknown
-from scaler.model import Trigger, TriggerPolicy
+from scaler.model import App, ForeignTarget, Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
-from scaler.ports.scaler import Scaler, ScalerConfig
+from scaler.ports.scaler import ReplicaConfig, ReplicaScaler, Scaler, ScalerConfig
 
 Scalers = Mapping[str, type[Scaler[ScalerConfig]] | ConfigError]
 # KEDA names some types differently from what Azure's rules are called; ingress is what brings them.
@@ -24,7 +25,11 @@ _INGRESS_TYPES = frozenset({"http", "tcp"})
 
 
 def build_triggers(
-    report: Report, scalers: Scalers, sources: list[TriggerSource], environment: Environment
+    report: Report,
+    scalers: Scalers,
+    sources: list[TriggerSource],
+    environment: Environment,
+    target: App | ForeignTarget,
 ) -> tuple[Trigger, ...]:
     """Return those that can be configured; everything wrong was reported."""
     names: set[str] = set()
@@ -33,7 +38,7 @@ def build_triggers(
         if source.name in names:
             report.error(source.name_path, "a name of its own for each", found=describe(source.name) + " a second time")
         names.add(source.name)
-        trigger = _Building(report, source, environment).build(scalers)
+        trigger = _Building(report, source, environment, target).build(scalers)
         if trigger is not None:
             triggers.append(trigger)
     return tuple(triggers)
@@ -65,10 +70,13 @@ class _Origin:
 class _Building:
     """The collection of one trigger's parameters."""
 
-    def __init__(self, report: Report, source: TriggerSource, environment: Environment) -> None:
+    def __init__(
+        self, report: Report, source: TriggerSource, environment: Environment, target: App | ForeignTarget
+    ) -> None:
         self._report = report
         self._source = source
         self._environment = environment
+        self._target = target
         self._known: Mapping[str, Parameter] = {}
         self._values: dict[str, str] = {}
         self._origins: dict[str, _Origin | None] = {}
@@ -82,7 +90,7 @@ class _Building:
         scaler = find_scaler(self._report, scalers, (*source.path, "type"), source.type)
         if scaler is None:
             return None
-        if source.metric_type not in scaler.metric_types:
+        if source.metric_type not in {None, *scaler.metric_types}:
             self._report.error((*source.path, "metricType"), f"one of {listed(scaler.metric_types)} with {source.type}")
         self._known = parameters(scaler.Config)
         self._collect()
@@ -232,21 +240,35 @@ class _Building:
 
     def _configured(self, scaler: type[Scaler[ScalerConfig]], config: ScalerConfig) -> Trigger | None:
         source = self._source
+        metadata = (*source.path, "metadata")
+        try:
+            metric_type = config.metric_type(source.metric_type)
+        except ValueError as error:
+            self._report.error(metadata, str(error), found=f"parameters of {source.type} that do not fit")
+            return None
+        except Exception as bug:  # noqa: BLE001 - a third party's code
+            self._bug(bug)
+            return None
         try:
             target, activation = float(config.target()), float(config.activation())
         except Exception as bug:  # noqa: BLE001 - a third party's code
             self._bug(bug)
             return None
         if not (math.isfinite(target) and target > 0 and math.isfinite(activation)):
-            self._report.error((*source.path, "metadata"), "a target above 0", found=f"a target of {target:g}")
+            self._report.error(metadata, "a target above 0", found=f"a target of {target:g}")
             return None
+        if issubclass(scaler, ReplicaScaler) and isinstance(config, ReplicaConfig):
+            check_limits(
+                self._report, source.path, scaler=scaler, config=config, metric_type=metric_type, target=self._target
+            )
         policy = TriggerPolicy(
             name=source.name,
             type=source.type,
             target=target,
-            metric_type=source.metric_type,
+            metric_type=metric_type,
             activation=activation,
             kind=scaler.kind,
             exact=scaler.exact,
+            busy_start=scaler.busy_start,
         )
         return Trigger(policy=policy, config=config)

@@ -53,7 +53,7 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
         for index, rule in enumerate(scale.rules or [])
         if (source := _source(declared, index, rule.custom, rule.name))
     ]
-    triggers = build_triggers(report, scalers, sources, declared.environment)
+    triggers = build_triggers(report, scalers, sources, declared.environment, declared.app)
     lowest = scale.min_replicas or 0
     highest = DEFAULT_MAX_REPLICAS if scale.max_replicas is None else scale.max_replicas
     check_bounds(report, _SCALE, ("minReplicas", lowest), ("maxReplicas", highest))

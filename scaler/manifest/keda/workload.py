@@ -21,14 +21,13 @@ from scaler.manifest.keda.documents import (
 )
 from scaler.manifest.keda.objects import NAMESPACED, KubernetesObjects, identity
 from scaler.manifest.located import Path
-from scaler.manifest.problems import NOT_YET, Report
+from scaler.manifest.problems import NOT_YET, NOTHING, Report
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.model import (
     App,
     Fallback,
     FallbackBehavior,
     ForeignTarget,
-    MetricType,
     ScalingPolicy,
     Trigger,
     TriggerKind,
@@ -87,7 +86,7 @@ def scaled_workload(
     sources = [
         _source(declared, index, trigger, environment, objects) for index, trigger in enumerate(spec.triggers or [])
     ]
-    triggers = build_triggers(report, scalers, sources, environment)
+    triggers = build_triggers(report, scalers, sources, environment, target)
     return Workload(
         name=name,
         target=target,
@@ -126,7 +125,7 @@ def _source(
         name=trigger.name or f"{type_}-{index}",
         metadata=trigger.metadata or {},
         auth=auth,
-        metric_type=trigger.metric_type or MetricType.AVERAGE_VALUE,
+        metric_type=trigger.metric_type,
     )
 
 
@@ -135,6 +134,11 @@ def _policy(declared: DeclaredScaling, triggers: tuple[Trigger, ...]) -> Scaling
     lowest = spec.min_replica_count or 0
     highest = silent.max_replicas if spec.max_replica_count is None else spec.max_replica_count
     check_bounds(report, _SPEC, ("minReplicaCount", lowest), ("maxReplicaCount", highest))
+    if lowest == 0 and triggers and len(triggers) == len(spec.triggers or []) and _only_resources(triggers):
+        hint = "cpu and memory alone never reach zero"
+        report.error(
+            (*_SPEC, "minReplicaCount"), "at least 1", found=None if spec.min_replica_count == 0 else NOTHING, hint=hint
+        )
     idle = spec.idle_replica_count
     if idle is not None and idle >= lowest:
         report.error((*_SPEC, "idleReplicaCount"), f"less than minReplicaCount ({lowest})")
@@ -166,8 +170,12 @@ def _fallback(declared: DeclaredScaling, triggers: tuple[Trigger, ...]) -> Fallb
     if behavior is FallbackKind.SCALING_MODIFIERS:
         report.error((*path, "behavior"), "another behavior", hint=f"formulas are {NOT_YET}")
         behavior = FallbackKind.STATIC
-    if triggers and all(trigger.policy.kind is TriggerKind.RESOURCE for trigger in triggers):
+    if triggers and _only_resources(triggers):
         report.error(path, "a trigger other than cpu and memory", hint="a fallback is for event sources", at_key=True)
     if spec.failure_threshold is None or spec.replicas is None:
         return None
     return Fallback(spec.failure_threshold, spec.replicas, FallbackBehavior(behavior.value))
+
+
+def _only_resources(triggers: tuple[Trigger, ...]) -> bool:
+    return all(trigger.policy.kind is TriggerKind.RESOURCE for trigger in triggers)
