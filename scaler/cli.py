@@ -164,8 +164,8 @@ def status(state_dir: StateDir, address: Address = None) -> None:
             str(workload.max_replicas),
             str(decision.reason) if decision else "not decided yet",
             ", ".join(
-                f"{trigger.name}={'unknown' if trigger.value is None else f'{trigger.value:g}'}/{trigger.target:g}"
-                f"{describe_until(trigger)}"
+                f"{trigger.name}={'unknown' if trigger.value is None else trigger.metric_type.shown(trigger.value)}"
+                f"/{trigger.metric_type.shown(trigger.target)}{describe_until(trigger)}"
                 for trigger in workload.triggers
             ),
         )

@@ -84,7 +84,7 @@ def _assess_one(
 ) -> TriggerOutcome:
     target = target_milli(trigger.target)
     error = reading.error
-    if error is None and target and reading.samples is not None:
+    if error is None and target and trigger.kind is TriggerKind.RESOURCE and reading.samples is not None:
         return _assess_usage(trigger, target, policy, reading.samples, replicas, only_resources=only_resources)
     value: int | None = None
     active = False

@@ -140,11 +140,13 @@ class WorkloadLoop:
         )
 
     def _log_change(self, decision: Decision) -> None:
-        values = {
-            outcome.name: outcome.error or f"{outcome.value:g}/{outcome.target:g}"
-            for outcome in decision.triggers
-            if outcome.error or outcome.value is not None
-        }
+        values = {}
+        for outcome in decision.triggers:
+            if outcome.error:
+                values[outcome.name] = outcome.error
+            elif outcome.value is not None:
+                shown = outcome.metric_type.shown
+                values[outcome.name] = f"{shown(outcome.value)}/{shown(outcome.target)}"
         limits = [f"{limit.rule} {limit.before}->{limit.after}" for limit in decision.limits]
         self._log.info(
             "replicas_changed",

@@ -13,6 +13,11 @@ class MetricType(StrEnum):
     VALUE = "Value"
     UTILIZATION = "Utilization"
 
+    def shown(self, value: float) -> str:
+        """Return a value or a target as people read it: percent as such, bytes without an exponent."""
+        text = f"{value:.0f}" if value >= 1e6 else f"{value:g}"  # noqa: PLR2004 - where `g` begins to cut digits off
+        return f"{text} %" if self is MetricType.UTILIZATION else text
+
 
 class TriggerKind(StrEnum):
     """Where a value comes from: an event source, or the replicas' own resource use (cpu, memory)."""

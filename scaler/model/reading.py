@@ -20,8 +20,6 @@ class Reading:
         changes_at: When the value changes by the mere passing of time, as a schedule's does: seconds since the epoch.
             None when it may change at any moment.
         changes_zone: IANA name of the time zone in which people are to read `changes_at`.
-
-
         samples: What each replica used, instead of a value: the decision takes the average itself, since what counts
             for a replica that cannot be measured depends on the direction. Empty while there is no replica.
     """
@@ -31,8 +29,6 @@ class Reading:
     error: str | None = None
     changes_at: float | None = None
     changes_zone: str = "UTC"
-
-
     samples: tuple[ReplicaSample, ...] | None = None
 
     @classmethod

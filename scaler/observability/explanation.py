@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from scaler.model import Reason
+from scaler.model import Reason, TriggerKind
 from scaler.observability.status import DecisionView, TriggerView, WorkloadView
 
 _REASONS = {
@@ -43,16 +43,23 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
 
 def _describe_trigger(trigger: TriggerView) -> str:
     subject = f"{trigger.name} ({trigger.type})"
-    target = f"target {trigger.target:g} ({trigger.metric_type})"
+    shown = trigger.metric_type.shown
+    target = f"target {shown(trigger.target)} ({trigger.metric_type})"
     if trigger.value is None:
         return f"{subject}: unknown: {trigger.error or 'not read yet'}, {target}"
-    notes = ["active" if trigger.active else f"not active (activation above {trigger.activation:g})"]
+    idle = (
+        "not active"
+        if trigger.kind is TriggerKind.RESOURCE
+        else f"not active (activation above {trigger.activation:g})"
+    )
+    notes = ["active" if trigger.active else idle]
     if trigger.within_tolerance:
         notes.append("within tolerance")
     if trigger.fallback:
         notes.append(f"fallback, because {trigger.error}")
     wants = "no count" if trigger.wants is None else trigger.wants
-    return f"{subject}: value {trigger.value:g}{describe_until(trigger)}, {target}, {', '.join(notes)}, wants {wants}"
+    value = shown(trigger.value) + describe_until(trigger)
+    return f"{subject}: value {value}, {target}, {', '.join(notes)}, wants {wants}"
 
 
 def describe_until(trigger: TriggerView) -> str:

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from scaler.model import App, Decision, Reading, Reason, Replica, ReplicaState, Workload, ready_count, staying
+from scaler.model import (
+    App,
+    Decision,
+    MetricType,
+    Reading,
+    Reason,
+    Replica,
+    ReplicaState,
+    TriggerKind,
+    Workload,
+    ready_count,
+    staying,
+)
 from scaler.ports.recorder import Recorder
 
 
@@ -30,7 +42,8 @@ class TriggerView(BaseModel):
 
     name: str
     type: str
-    metric_type: str
+    kind: TriggerKind
+    metric_type: MetricType
     target: float
     activation: float
     value: float | None = None
@@ -173,6 +186,7 @@ def _trigger_views(workload: Workload, decision: Decision | None, readings: Mapp
         view = TriggerView(
             name=policy.name,
             type=policy.type,
+            kind=policy.kind,
             metric_type=policy.metric_type,
             target=policy.target,
             activation=policy.activation,

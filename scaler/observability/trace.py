@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,6 +49,8 @@ class TraceRecorder(Recorder):
         recorded: Any
         if reading.error is not None:
             recorded = {"error": reading.error}
+        elif reading.samples is not None:
+            recorded = {"samples": [asdict(sample) for sample in reading.samples]}
         else:
             # The decision takes what is no number as 0 (KEDA), and JSON has no other way to say it.
             value = reading.value if reading.value is not None and math.isfinite(reading.value) else 0.0

@@ -36,4 +36,5 @@ def _seconds(value: float) -> str:
 def _describe(outcome: TriggerOutcome) -> str:
     if outcome.value is None:
         return f"{outcome.name}=unknown"
-    return f"{outcome.name}={outcome.value:g}/{outcome.target:g}"
+    shown = outcome.metric_type.shown
+    return f"{outcome.name}={shown(outcome.value)}/{shown(outcome.target)}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scaler.model import Reading, SourceLocation
+from scaler.model import Reading, ReplicaSample, ReplicaState, SourceLocation
 from scaler.ports.errors import InvalidTrace, Problem
 
 
@@ -32,7 +32,21 @@ class TraceStep:
 
 
 _Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 _Count = Annotated[int, Field(strict=True, ge=0)]
+
+
+class _Sample(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    replica: Annotated[str, Field(strict=True)]
+    state: ReplicaState
+    usage: _Amount | None
+    limit: _Amount | None = None
+    running_s: _Amount | None = None
+    settled_s: _Amount = 0.0
+    window_s: _Amount = 0.0
+    measured_s: _Amount = 0.0
 
 
 class _Reading(BaseModel):
@@ -41,14 +55,15 @@ class _Reading(BaseModel):
     value: _Finite | None = None
     active: Annotated[bool, Field(strict=True)] | None = None
     error: Annotated[str, Field(strict=True)] | None = None
+    samples: tuple[_Sample, ...] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _number_is_a_value(cls, given: Any) -> Any:
         if isinstance(given, (int, float)) and not isinstance(given, bool):
             return {"value": given}
-        if isinstance(given, dict) and (given.get("value") is None) == (given.get("error") is None):
-            raise ValueError("a value or an error, not both")
+        if isinstance(given, dict) and sum(given.get(key) is not None for key in ("value", "error", "samples")) != 1:
+            raise ValueError("a value, samples or an error, only one of them")
         return given
 
 
@@ -107,7 +122,14 @@ def parse_trace(
 
 def _step(line: _Line) -> TraceStep:
     readings = {
-        name: Reading(value=reading.value, active=reading.active, error=reading.error)
+        name: Reading(
+            value=reading.value,
+            active=reading.active,
+            error=reading.error,
+            samples=None
+            if reading.samples is None
+            else tuple(ReplicaSample(**dict(sample)) for sample in reading.samples),
+        )
         for name, reading in line.readings.items()
     }
     return TraceStep(line.t, readings, line.replicas, line.ready)

@@ -82,7 +82,7 @@ def test_all_problems_are_told_at_once_each_with_its_line() -> None:
         pytest.param('{"t": 0, "replicas": 1.5}', "replicas: found 1.5, expected a valid integer", id="half-a-replica"),
         pytest.param(
             '{"t": 0, "readings": {"redis-0": {}}}',
-            "readings.redis-0: found {}, expected a value or an error, not both",
+            "readings.redis-0: found {}, expected a value, samples or an error, only one of them",
             id="empty-reading",
         ),
         pytest.param(
