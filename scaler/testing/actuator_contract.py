@@ -68,8 +68,8 @@ class ActuatorContract(ABC):
 
     @abstractmethod
     def app(self, behaviour: str = "serve") -> App:
-        """Return an app that runs until SIGTERM ("serve"), that ignores SIGTERM ("stubborn"), or that ends at once
-        with an error ("crash").
+        """Return an app that runs until SIGTERM ("serve"), that ignores SIGTERM ("stubborn"), that ends at once
+        with an error ("crash"), or that runs and uses all of the cpu that it gets ("busy").
         """  # noqa: D205 - one sentence
 
     @abstractmethod
@@ -120,6 +120,39 @@ class ActuatorContract(ABC):
         return await eventually(
             lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.READY] * count
         )
+
+    # What replicas use
+
+    async def test_what_runs_is_counted_and_nothing_else(self) -> None:
+        """Each replica of the workload that runs has a count of its own; none is left once it stopped."""
+        one, other = workload(self.app()), workload(self.app(), "other")
+        async with self.opened() as actuator:
+            assert await actuator.usage(one) == ()
+            await actuator.apply(other, 1)
+            await actuator.apply(one, 2)
+            replicas = await self.settled(actuator, one, 2)
+            counts = await eventually(lambda: actuator.usage(one), lambda seen: len(seen) == 2)
+            assert {count.id for count in counts} == {replica.id for replica in replicas}
+            assert all(count.memory_bytes > 0 and count.cpu_s >= 0 for count in counts)
+            await actuator.apply(one, 0)
+            await self.settled(actuator, one, 0)
+            assert await actuator.usage(one) == ()
+            await actuator.remove("other")
+
+    async def test_use_of_the_cpu_adds_up_over_a_run_and_begins_anew_with_the_next(self) -> None:
+        """One busy thread uses a second of cpu a second at most; a restart in place begins at nothing."""
+        target = workload(self.app("busy"))
+        async with self.opened(backoff=CrashBackoff(first_s=0.01)) as actuator:
+            (replica,) = await self.reach(actuator, target, 1)
+            (first,) = await eventually(lambda: actuator.usage(target), lambda seen: len(seen) == 1)
+            (later,) = await eventually(
+                lambda: actuator.usage(target), lambda seen: bool(seen) and seen[0].cpu_s >= first.cpu_s + 2
+            )
+            # It has one thread, and a count is not taken at an instant.
+            assert later.cpu_s - first.cpu_s <= later.at_s - first.at_s + 0.5
+            await self.kill(replica)
+            await eventually(lambda: actuator.usage(target), lambda seen: bool(seen) and seen[0].cpu_s < later.cpu_s)
+            await actuator.remove("worker")
 
     # Counts
 
@@ -436,7 +469,12 @@ class BreakableActuatorContract(ActuatorContract):
             before = await self.reach(actuator, target, 2)
             await self._drain(actuator)
             await self.break_engine()
-            for call in (lambda: actuator.observe(target), lambda: actuator.apply(target, 3), actuator.owned):
+            for call in (
+                lambda: actuator.observe(target),
+                lambda: actuator.usage(target),
+                lambda: actuator.apply(target, 3),
+                actuator.owned,
+            ):
                 await eventually(lambda call=call: _fails(call), bool)  # type: ignore[misc]
             await self.restore_engine()
             after = await eventually(

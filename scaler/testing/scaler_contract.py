@@ -24,21 +24,13 @@ from scaler.testing.driving import DEADLINE_S, POLL_S, Wakeups, is_active, needs
 from scaler.testing.leaks import no_leaks
 
 
-class ScalerContract(ABC):
-    """The promises of `scaler.ports.scaler.Scaler`.
+class DeclarationContract(ABC):
+    """What every scaler's class and its parameters promise.
 
     Attributes:
-        activation_parameter: Name of the parameter that sets the activation threshold; None when there is none.
-        missing_is: What a source that does not exist gives: a value, or the error that is documented.
         schema: File with the JSON Schema of the parameters, that which users were promised; None to leave it open.
-        can_fail: False for a source that is always there, such as a clock: nothing missing or broken is asked for.
-        backlogs: Numbers of items that the source is to hold in turn.
     """
 
-    can_fail: ClassVar[bool] = True
-    backlogs: ClassVar[tuple[int, ...]] = (1, 7, 3, 0)
-    activation_parameter: ClassVar[str | None] = None
-    missing_is: ClassVar[float | type[SourceError]] = SourceRejected
     schema: ClassVar[Path | None] = None
 
     @property
@@ -49,6 +41,51 @@ class ScalerContract(ABC):
     @abstractmethod
     def parameters(self) -> dict[str, Any]:
         """Return what a manifest says to reach the source: it exists, and is empty."""
+
+    def config(self, parameters: Mapping[str, Any] | None = None) -> ScalerConfig:
+        """Return the validated parameters."""
+        return self.scaler.Config.model_validate(self.parameters() if parameters is None else parameters)
+
+    def test_parameters_have_defaults_that_make_a_target(self) -> None:
+        config = self.config()
+        assert config.target() > 0
+        assert config.activation() >= 0
+
+    def test_an_unknown_parameter_is_refused_by_name(self) -> None:
+        with pytest.raises(ValidationError) as caught:
+            self.config({**self.parameters(), "surelyNotAParameter": "1"})
+        assert [error["loc"] for error in caught.value.errors(include_input=False)] == [("surelyNotAParameter",)]
+
+    def test_secrets_show_in_no_text(self) -> None:
+        config = self.config()
+        assert not shown_secrets(config, f"{config!r} {config}")
+        with pytest.raises(ValidationError) as caught:
+            self.config({**self.parameters(), "surelyNotAParameter": "1"})
+        assert not shown_secrets(config, str(caught.value))
+
+    def test_the_schema_is_the_one_that_was_promised(self) -> None:
+        if self.schema is None:
+            pytest.skip("no file with a promised schema")
+        assert self.scaler.Config.model_json_schema() == json.loads(self.schema.read_text())
+
+    def test_the_class_says_what_it_reads(self) -> None:
+        assert (self.scaler.__doc__ or "").strip()
+
+
+class ScalerContract(DeclarationContract):
+    """The promises of `scaler.ports.scaler.Scaler`.
+
+    Attributes:
+        activation_parameter: Name of the parameter that sets the activation threshold; None when there is none.
+        missing_is: What a source that does not exist gives: a value, or the error that is documented.
+        can_fail: False for a source that is always there, such as a clock: nothing missing or broken is asked for.
+        backlogs: Numbers of items that the source is to hold in turn.
+    """
+
+    can_fail: ClassVar[bool] = True
+    backlogs: ClassVar[tuple[int, ...]] = (1, 7, 3, 0)
+    activation_parameter: ClassVar[str | None] = None
+    missing_is: ClassVar[float | type[SourceError]] = SourceRejected
 
     def missing(self) -> dict[str, Any]:
         """Return the same for a source that does not exist at the server."""
@@ -78,12 +115,8 @@ class ScalerContract(ABC):
         """Let the server accept and never answer; a source that is no server need not."""
         pytest.skip("the source cannot be frozen")
 
-    async def thaw_source(self) -> None:  # noqa: B027 - nothing to end where nothing can be frozen
+    async def thaw_source(self) -> None:
         """Let it answer again."""
-
-    def config(self, parameters: Mapping[str, Any] | None = None) -> ScalerConfig:
-        """Return the validated parameters."""
-        return self.scaler.Config.model_validate(self.parameters() if parameters is None else parameters)
 
     @asynccontextmanager
     async def open(self, parameters: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
@@ -210,31 +243,6 @@ class ScalerContract(ABC):
             await read(one)
             await read(other)
         assert max(counts, default=0) <= 1
-
-    def test_parameters_have_defaults_that_make_a_target(self) -> None:
-        config = self.config()
-        assert config.target() > 0
-        assert config.activation() >= 0
-
-    def test_an_unknown_parameter_is_refused_by_name(self) -> None:
-        with pytest.raises(ValidationError) as caught:
-            self.config({**self.parameters(), "surelyNotAParameter": "1"})
-        assert [error["loc"] for error in caught.value.errors(include_input=False)] == [("surelyNotAParameter",)]
-
-    def test_secrets_show_in_no_text(self) -> None:
-        config = self.config()
-        assert not shown_secrets(config, f"{config!r} {config}")
-        with pytest.raises(ValidationError) as caught:
-            self.config({**self.parameters(), "surelyNotAParameter": "1"})
-        assert not shown_secrets(config, str(caught.value))
-
-    def test_the_schema_is_the_one_that_was_promised(self) -> None:
-        if self.schema is None:
-            pytest.skip("no file with a promised schema")
-        assert self.scaler.Config.model_json_schema() == json.loads(self.schema.read_text())
-
-    def test_the_class_says_what_it_reads(self) -> None:
-        assert (self.scaler.__doc__ or "").strip()
 
 
 class PushScalerContract(ScalerContract):

@@ -21,6 +21,7 @@ SCRIPTS = {
     "serve": "trap 'exit 0' TERM; while :; do sleep 0.05; done",
     "stubborn": "trap '' TERM; while :; do sleep 0.05; done",
     "crash": "exit 3",
+    "busy": "trap 'exit 0' TERM; while :; do :; done",
 }
 
 

@@ -22,6 +22,8 @@ SCRIPTS = {
     "serve": "exec sleep 600",
     "stubborn": "trap '' TERM; while :; do sleep 0.1; done",
     "crash": "exit 3",
+    # The use of what it starts is its own.
+    "busy": "sh -c 'while :; do :; done'; exit 1",
 }
 
 

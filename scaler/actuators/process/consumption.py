@@ -27,7 +27,7 @@ class Consumption:
     def __init__(self) -> None:
         self.at_s = float("-inf")
         self._processes: Mapping[int, _Process] = {}
-        self._children: Mapping[int, list[int]] = {}
+        self._children: Mapping[int, set[int]] = {}
 
     def refresh(self) -> None:
         """Count anew unless it was done just now."""
@@ -35,15 +35,15 @@ class Consumption:
             return
         self.at_s = time.monotonic()
         processes: dict[int, _Process] = {}
-        children: defaultdict[int, list[int]] = defaultdict(list)
+        children: defaultdict[int, set[int]] = defaultdict(set)
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError), process.oneshot():
                 # Those of ended children are there, too, once they were waited for.
                 cpu_s = sum(process.cpu_times()[:4])
                 processes[process.pid] = _Process(cpu_s, process.memory_info().rss)
-                children[process.ppid()].append(process.pid)
+                children[process.ppid()].add(process.pid)
                 # What was left by its parent still belongs to the session of the replica's own process.
-                children[os.getsid(process.pid)].append(process.pid)
+                children[os.getsid(process.pid)].add(process.pid)
         self._processes, self._children = processes, children
 
     def of_tree(self, root: int) -> tuple[float, int] | None:
@@ -61,6 +61,6 @@ class Consumption:
         while waiting:
             pid = waiting.pop()
             yield pid
-            found = [child for child in self._children.get(pid, ()) if child not in seen and child in self._processes]
-            seen.update(found)
+            found = self._children.get(pid, set()) & self._processes.keys() - seen
+            seen |= found
             waiting += found
