@@ -30,7 +30,7 @@ class Demand:
         outcomes: One per trigger, in the policy's order.
         active: Whether the workload as a whole is active.
         unknown: Some trigger has no value and no fallback stands in for it.
-        undecided: One of these could have said that there is work.
+        undecided: Because of that it cannot be told whether there is work.
         wants: The highest proposal; None when no trigger has one.
         changes_at: When the first of the readings changes by the mere passing of time; None when none says so.
     """
@@ -64,8 +64,10 @@ def assess(
         proposal = outcome.wants
         if proposal is None:
             unknown = True
-            # KEDA does not ask cpu and memory whether there is work, so they keep no workload from zero either.
-            undecided = undecided or only_resources or trigger.kind is not TriggerKind.RESOURCE
+            # What replicas use never says that there is work: where it was read, but they cannot be measured (as while
+            # they keep crashing), it need not keep the workload from zero.
+            unmeasured = trigger.kind is TriggerKind.RESOURCE and reading.samples is not None
+            undecided = undecided or only_resources or not unmeasured
         elif wants is None or proposal > wants:
             wants = proposal
     if only_resources and unknown:

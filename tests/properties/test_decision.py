@@ -24,6 +24,8 @@ from scaler.model import (
     Reading,
     Reason,
     ReplicaCounts,
+    ReplicaSample,
+    ReplicaState,
     ScalingPolicy,
     SelectPolicy,
     TriggerKind,
@@ -47,7 +49,18 @@ directions = st.builds(
 fallbacks = st.none() | st.builds(
     Fallback, failure_threshold=st.integers(0, 2), replicas=COUNTS, behavior=st.sampled_from(FallbackBehavior)
 )
+samples = st.builds(
+    ReplicaSample,
+    replica=st.just("r"),
+    state=st.sampled_from(ReplicaState),
+    usage=st.none() | st.floats(0, 10),
+    limit=st.sampled_from([None, 0.5, 2.0]),
+    running_s=st.none() | st.sampled_from([1.0, 100.0, 1000.0]),
+    settled_s=st.sampled_from([1.0, 100.0, 990.0]),
+    window_s=st.sampled_from([0.0, 15.0]),
+)
 readings = st.one_of(
+    st.lists(samples, max_size=6).map(lambda found: Reading(samples=tuple(found))),
     st.integers(0, 200).map(lambda value: Reading(float(value))),
     st.just(Reading(0.0)),
     st.builds(Reading, value=st.floats(-10, 200), active=st.booleans()),
@@ -58,8 +71,9 @@ readings = st.one_of(
 
 @st.composite
 def triggers(draw: st.DrawFn, name: str) -> TriggerPolicy:
-    metric_type = draw(st.sampled_from([MetricType.AVERAGE_VALUE, MetricType.AVERAGE_VALUE, MetricType.VALUE]))
     kind = draw(st.sampled_from([TriggerKind.EXTERNAL, TriggerKind.EXTERNAL, TriggerKind.RESOURCE]))
+    other = MetricType.VALUE if kind is TriggerKind.EXTERNAL else MetricType.UTILIZATION
+    metric_type = draw(st.sampled_from([MetricType.AVERAGE_VALUE, MetricType.AVERAGE_VALUE, other]))
     return TriggerPolicy(
         name,
         "external",
@@ -68,6 +82,7 @@ def triggers(draw: st.DrawFn, name: str) -> TriggerPolicy:
         activation=draw(st.sampled_from([0.0, 0.0, 10.0])),
         kind=kind,
         exact=draw(st.booleans()),
+        busy_start=draw(st.booleans()),
     )
 
 
