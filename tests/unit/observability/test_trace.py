@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from scaler import simulation
-from scaler.model import Reading, Workload
+from scaler.decision import decide, initial_state
+from scaler.model import (
+    MetricType,
+    Reading,
+    ReplicaCounts,
+    ReplicaSample,
+    ReplicaState,
+    TriggerKind,
+    TriggerPolicy,
+    Workload,
+)
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.errors import ConfigError
 
@@ -35,6 +46,27 @@ def test_what_was_recorded_is_replayed(tmp_path: Path, workload: Workload, recor
     rows = list(simulation.simulate(workload, steps))
     assert [row.decision.desired for row in rows] == [10, 10, 10]
     assert rows[0].t == 1000.5
+
+
+def test_samples_are_replayed_to_the_same_decision(tmp_path: Path, workload: Workload, record: Callable) -> None:
+    path = tmp_path / "trace.jsonl"
+    cpu = TriggerPolicy("redis-0", "cpu", 50.0, MetricType.UTILIZATION, kind=TriggerKind.RESOURCE, busy_start=True)
+    policy = replace(workload.policy, triggers=(cpu,), min_replicas=1)
+    measured = replace(workload, policy=policy, triggers=(replace(workload.triggers[0], policy=cpu),))
+    ready = ReplicaSample("a", ReplicaState.READY, 0.12345678901, 0.1, 700.25, 650.125, 15.0625, 0.5)
+    missing = ReplicaSample("b", ReplicaState.STARTING, None, 0.1)
+    reading = Reading(samples=(ready, ready, missing))
+    with TraceRecorder(path) as recorder:
+        decided = record(recorder, workload)
+        recorder.read(workload, "redis-0", reading, duration_s=0)
+        recorder.decided(workload, decided, duration_s=0)
+    lines = path.read_text().splitlines()[1:]
+    (step,) = simulation.parse_trace(lines, file="trace", triggers=["redis-0"], workload="worker")
+    assert step.readings == {"redis-0": reading}
+    (row,) = simulation.simulate(measured, [step], replicas=2)
+    expected, _ = decide(policy, initial_state(step.t), {"redis-0": reading}, ReplicaCounts.settled(2), step.t)
+    assert row.decision == expected
+    assert row.decision.triggers[0].value == 123
 
 
 def test_a_full_disk_ends_the_recording_with_one_line(workload: Workload, record: Callable) -> None:
