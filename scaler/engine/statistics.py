@@ -25,13 +25,15 @@ class _History:
     """What is known of one run of one replica.
 
     Attributes:
-        run: When it was started.
-        counts: Those of the last window, the latest last.
+        run: When the engine says that it was started.
+        began_at: The same on our clock.
         ready: Whether it was ready when last seen.
         since: Since when.
+        counts: Those of the last window, the latest last.
     """
 
     run: float | None
+    began_at: float
     ready: bool
     since: float
     counts: deque[Usage] = field(default_factory=deque)
@@ -75,30 +77,32 @@ class ReplicaStatistics:
     async def samples(self, resource: Resource, container: str | None = None) -> tuple[ReplicaSample, ...]:
         """See `Statistics.samples`."""
         async with self._counting:
-            if self._clock.now() - self._counted_at >= REFRESH_S:
+            if self._clock.now() >= self._counted_at + REFRESH_S:
                 await self._count()
         limit = declared_limit(self._workload, resource, container)
         return tuple(self._sample(replica, resource, limit) for replica in self._replicas)
 
     async def _count(self) -> None:
-        began = self._clock.now()
         try:
             replicas = await self._actuator.observe(self._workload)
             counts = await self._actuator.usage(self._workload)
         except ActuatorError as error:
             raise SourceUnavailable(f"the replicas' use cannot be read: {error}") from error
-        self._histories = {replica.id: self._history(replica, began) for replica in replicas}
+        # Not before: a window must not seem to reach further back than it does, as over a replica's start.
+        self._replicas, self._counted_at = replicas, self._clock.now()
+        self._histories = {replica.id: self._history(replica, self._counted_at) for replica in replicas}
         latest = {usage.id: usage for usage in counts}
         for id_, history in self._histories.items():
             history.add(latest.get(id_))
-        self._replicas, self._counted_at = replicas, began
 
     def _history(self, replica: Replica, now: float) -> _History:
         ready = replica.state is ReplicaState.READY
         history = self._histories.get(replica.id)
         if history is None or history.run != replica.started_at:
-            # Nothing was seen of its change, so that it is taken to stand there since its start.
-            return _History(replica.started_at, ready, now if replica.started_at is None else replica.started_at)
+            # Nothing was seen of its change, so that it is taken to stand there since its start. That is not later than
+            # now, whatever the clock of a distant engine says.
+            began_at = now if replica.started_at is None else min(replica.started_at, now)
+            return _History(replica.started_at, began_at, ready, began_at)
         if history.ready != ready:
             history.ready, history.since = ready, now
         return history
@@ -118,10 +122,10 @@ class ReplicaStatistics:
             state=replica.state,
             usage=usage,
             limit=limit,
-            running_s=None if replica.started_at is None else max(0.0, now - replica.started_at),
-            settled_s=max(0.0, now - history.since),
+            running_s=None if replica.started_at is None else now - history.began_at,
+            settled_s=now - history.since,
             window_s=window_s,
-            measured_s=max(0.0, now - self._counted_at),
+            measured_s=now - self._counted_at,
         )
 
 

@@ -189,4 +189,8 @@ def _checked(reading: Any) -> Reading:
         ZoneInfo(reading.changes_zone)  # raises where there is none of that name
         if not math.isfinite(reading.changes_at):
             raise TypeError("expected a Reading that changes at some moment")
+    for sample in reading.samples or ():
+        numbers = (sample.usage, sample.limit, sample.running_s, sample.settled_s, sample.window_s, sample.measured_s)
+        if not all(isinstance(number, int | float | None) for number in numbers):
+            raise TypeError("expected samples with numbers")
     return reading

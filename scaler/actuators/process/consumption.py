@@ -33,7 +33,6 @@ class Consumption:
         """Count anew unless it was done just now."""
         if time.monotonic() - self.at_s < _MAX_AGE_S:
             return
-        self.at_s = time.monotonic()
         processes: dict[int, _Process] = {}
         children: defaultdict[int, set[int]] = defaultdict(set)
         for process in psutil.process_iter():
@@ -44,7 +43,7 @@ class Consumption:
                 children[process.ppid()].add(process.pid)
                 # What was left by its parent still belongs to the session of the replica's own process.
                 children[os.getsid(process.pid)].add(process.pid)
-        self._processes, self._children = processes, children
+        self._processes, self._children, self.at_s = processes, children, time.monotonic()
 
     def of_tree(self, root: int) -> tuple[float, int] | None:
         """Return the seconds of cpu and bytes of memory of a process with all that it started; None when it is gone.

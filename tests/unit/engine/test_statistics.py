@@ -39,6 +39,7 @@ class Engine(Actuator):
         self.cpu_s: dict[str, float] = {}
         self.down = False
         self.asked = 0
+        self.latency_s = 0.0
         self.statistics = ReplicaStatistics(WORKLOAD, self, self)
 
     def run(self, id_: str, state: ReplicaState = ReplicaState.READY, *, started_at: float | None = START) -> None:
@@ -67,6 +68,7 @@ class Engine(Actuator):
     async def usage(self, workload: Workload) -> tuple[Usage, ...]:
         assert workload is WORKLOAD
         self.asked += 1
+        self.time += self.latency_s
         at_s = self.time - START + ENGINE_CLOCK
         return tuple(
             Usage(id_, at_s, self.cpu_s[id_], 400)
@@ -195,6 +197,22 @@ async def test_readiness_is_dated(engine: Engine) -> None:
     engine.run("a", ReplicaState.NOT_READY)
     (sample,) = await engine.after(6)
     assert sample.settled_s == 0
+
+
+async def test_an_engine_that_answers_slowly_moves_no_window_over_the_start(engine: Engine) -> None:
+    engine.run("a")
+    await engine.after(0.1)
+    engine.latency_s = 0.5
+    (sample,) = await engine.after(5, a=1)
+    assert sample.usage is not None
+    assert sample.measured_s <= sample.settled_s - sample.window_s
+
+
+async def test_a_start_in_the_future_of_another_clock_is_now(engine: Engine) -> None:
+    engine.run("a", started_at=START + 1000)
+    await engine.after(1)
+    (sample,) = await engine.after(5)
+    assert (sample.running_s, sample.settled_s) == (5, 5)
 
 
 async def test_what_has_not_run_has_no_age(engine: Engine) -> None:

@@ -3,18 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import pytest
 from structlog.testing import capture_logs
 
 from scaler.engine.trigger_reader import READ_DEADLINE_S, TriggerReader
-from scaler.model import App, Container, Reading, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.model import (
+    App,
+    Container,
+    Reading,
+    ReplicaSample,
+    ReplicaState,
+    Resource,
+    ScalingPolicy,
+    Trigger,
+    TriggerPolicy,
+    Workload,
+)
 from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceRejected, SourceUnavailable
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import PushScaler, Scaler, ScalerConfig
 from scaler.testing import virtual_time
+from scalers.resources.cpu import CpuScaler
 
 
 class EmptyConfig(ScalerConfig):
@@ -90,6 +102,39 @@ def read_all(plugin: type[Scaler[Any]], times: int) -> tuple[list[Reading], list
     with capture_logs() as logs:
         readings = virtual_time.run(main())
     return readings, logs, bugs.count
+
+
+def test_statistics_are_attached_before_the_first_read() -> None:
+    sample = ReplicaSample("a", ReplicaState.READY, 0.25)
+
+    class Scripted:
+        asked: ClassVar[list[tuple[Resource, str | None]]] = []
+
+        async def samples(self, resource: Resource, container: str | None = None) -> tuple[ReplicaSample, ...]:
+            self.asked.append((resource, container))
+            return (sample,)
+
+    config = CpuScaler.Config.model_validate({"value": "1", "containerName": "main"})
+    statistics = Scripted()
+
+    async def main() -> Reading:
+        trigger = Trigger(POLICY, config)
+        reader = TriggerReader(WORKLOAD, trigger, CpuScaler, None, Bugs(), statistics=statistics)  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        reading = await reader.read()
+        running.cancel()
+        await asyncio.wait((running,))
+        return reading
+
+    assert virtual_time.run(main()).samples == (sample,)
+    assert statistics.asked == [(Resource.CPU, "main")]
+
+
+@pytest.mark.parametrize("samples", [(1,), (ReplicaSample("a", ReplicaState.READY, "much"),)])  # type: ignore[arg-type]
+def test_samples_that_are_none_are_a_bug_of_the_plugin(samples: Any) -> None:
+    readings, _, bugs = read_all(scripted(Script(Reading(samples=samples))), 1)
+    assert readings[0].error is not None
+    assert bugs == 1
 
 
 def test_an_outage_is_logged_once_and_its_end_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +95,9 @@ def test_a_scaled_object_that_could_never_reach_zero_needs_a_minimum(loader: Any
 def test_azure_takes_a_minimum_of_zero_although_it_is_not_reached(loader: Any) -> None:
     rule = "{type: cpu, metadata: {type: Utilization, value: 50}}"
     assert loader.one(loader.ruled(rule, container=LIMITS)).policy.min_replicas == 0
+
+
+@pytest.mark.parametrize("type_", ["cpu", "memory"])
+def test_the_examples_are_manifests(loader: Any, type_: str) -> None:
+    text = (Path(__file__).parents[3] / "deploy" / "examples" / "scalers" / f"{type_}.yaml").read_text()
+    assert type_ in {trigger.type for trigger in loader.one(text).triggers}
