@@ -62,7 +62,8 @@ class _History:
 class ReplicaStatistics:
     """The statistics of one workload, for all its triggers.
 
-    The history of a replica goes with it, and its length is bounded by the window.
+    The history of a replica goes with it, and its length is bounded by the window. Limits are those of the workload's
+    present revision, for replicas of an older one, too.
     """
 
     def __init__(self, workload: Workload, actuator: Actuator, clock: Clock) -> None:
