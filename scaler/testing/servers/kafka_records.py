@@ -1,0 +1,118 @@
+"""Whoever plays producer and consumer of a real Kafka: topics, records, committed offsets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+# A server that has just started takes a moment to elect leaders and coordinators.
+_SETTLE_S = 20.0
+_POLL_S = 0.05
+
+
+class KafkaRecords:
+    """Each call connects, acts and disconnects, so that nothing stays open between them."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+
+    async def create_topic(self, name: str, *, partitions: int = 1) -> None:
+        """Create a topic and wait until it has leaders."""
+        async with self.admin() as admin:
+            answer = await admin.create_topics([NewTopic(name, partitions, 1)])
+            error = for_code(answer.topic_errors[0][1])
+            if answer.topic_errors[0][1] and error is not TopicAlreadyExistsError:
+                raise error(name)
+        async with asyncio.timeout(_SETTLE_S):
+            while len(await self.ends(name)) < partitions:
+                await asyncio.sleep(_POLL_S)
+
+    async def delete_topic(self, name: str) -> None:
+        """Delete a topic."""
+        async with self.admin() as admin:
+            await admin.delete_topics([name])
+
+    async def topics(self) -> set[str]:
+        """Return all that exist, internal ones included."""
+        async with self.admin() as admin:
+            return set(await admin.list_topics())
+
+    async def produce(self, topic: str, records: int, *, partition: int = 0) -> None:
+        """Append records."""
+        async with self._settled(AIOKafkaProducer) as producer:
+            for number in range(records):
+                await producer.send(topic, b"record-%d" % number, partition=partition)
+            await producer.flush()
+
+    async def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Commit offsets by partition, as a consumer that has read so far."""
+        async with self._settled(AIOKafkaConsumer, group_id=group, enable_auto_commit=False) as consumer:
+            partitions = {TopicPartition(topic, number): offset for number, offset in offsets.items()}
+            consumer.assign(list(partitions))
+            await consumer.commit(partitions)
+
+    async def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """Return what a group has committed."""
+        async with self.admin() as admin:
+            found = await admin.list_consumer_group_offsets(group)
+        return {(it.topic, it.partition): offset.offset for it, offset in found.items()}
+
+    async def ends(self, topic: str) -> dict[int, int]:
+        """Return the end of each partition of a topic; nothing when it does not exist."""
+        async with self._settled(AIOKafkaConsumer) as consumer:
+            await consumer.topics()
+            numbers = consumer.partitions_for_topic(topic) or ()
+            found = await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
+        return {it.partition: offset for it, offset in found.items()}
+
+    async def set_lag(self, group: str, topic: str, records: int) -> None:
+        """Make a group lag by that many records in the first partition, and in none of the others."""
+        ends = await self.ends(topic)
+        if (lacking := records - ends[0] + (await self.committed(group)).get((topic, 0), 0)) > 0:
+            await self.produce(topic, lacking)
+            ends[0] += lacking
+        await self.commit(group, topic, {**ends, 0: ends[0] - records})
+
+    async def lag(self, group: str, topic: str) -> int:
+        """Return how many records a group has not committed."""
+        committed = await self.committed(group)
+        return sum(end - committed.get((topic, number), 0) for number, end in (await self.ends(topic)).items())
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Lend an admin client."""
+        async with asyncio.timeout(_SETTLE_S):
+            while True:
+                admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
+                try:
+                    await admin.start()
+                    break
+                except (KafkaError, OSError):
+                    await admin.close()
+                    await asyncio.sleep(_POLL_S)
+        try:
+            yield admin
+        finally:
+            await admin.close()
+
+    @asynccontextmanager
+    async def _settled(self, kind: Any, **options: Any) -> AsyncIterator[Any]:
+        async with asyncio.timeout(_SETTLE_S):
+            while True:
+                client = kind(bootstrap_servers=self._address, **options)
+                try:
+                    await client.start()
+                    break
+                except (KafkaError, OSError):
+                    await client.stop()
+                    await asyncio.sleep(_POLL_S)
+        try:
+            yield client
+        finally:
+            await client.stop()

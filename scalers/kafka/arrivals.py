@@ -1,0 +1,187 @@
+"""Waits at the ends of topics for new records, as a reader that joins no group and keeps nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
+
+from scaler.ports.errors import SourceError
+from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
+from scalers.kafka.fetch_session import FetchSession, News
+from scalers.kafka.lag import Partition
+from scalers.kafka.offsets import OffsetReader
+
+# A topic that is always written to wakes this often at most.
+_COALESCE_S = 0.02
+# Leaders that move are looked for this often.
+_REPLAN_S = 0.1
+
+
+class _Watcher:
+    """One who waits: told of records, or that none will be told of any more."""
+
+    def __init__(self, topics: Iterable[str]) -> None:
+        self.topics = frozenset(topics)
+        self.told = asyncio.Event()
+        self.ended = False
+        self.error: SourceError | None = None
+
+    def end(self, error: SourceError | None) -> None:
+        self.ended, self.error = True, error
+        self.told.set()
+
+
+class Arrivals:
+    """One connection to each broker that leads a watched partition, opened when the first topic is watched."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._links = Links(cluster)
+        self._offsets = OffsetReader(cluster, self._links)
+        self._watchers: set[_Watcher] = set()
+        self._positions: dict[Partition, int] = {}
+        self._plan: dict[int, set[Partition]] = {}
+        self._standing: set[str] = set()
+        self._changed = asyncio.Event()
+        self._lost: asyncio.Future[SourceError] | None = None
+
+    async def watch(self, topics: Iterable[str]) -> AsyncGenerator[None, None]:
+        """Yield when the reader stands at the ends, then whenever records came; several arrivals are one item.
+
+        It ends when the client is closed.
+
+        Raises:
+            SourceError: No broker answers, or there is no such topic.
+        """
+        watcher = _Watcher(topics)
+        self._watchers.add(watcher)
+        self._standing -= watcher.topics
+        self._changed.set()
+        try:
+            while True:
+                await watcher.told.wait()
+                watcher.told.clear()
+                if watcher.error is not None:
+                    raise watcher.error.again()
+                if watcher.ended:
+                    return
+                yield
+        finally:
+            self._watchers.discard(watcher)
+            self._changed.set()
+
+    def fail(self, error: SourceError) -> None:
+        """End what waits: the cluster was found lost by other means."""
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(error)
+
+    async def serve(self) -> None:
+        """Follow what is watched, until the client closes."""
+        try:
+            while True:
+                await self._changed.wait()
+                try:
+                    await self._hold_session()
+                except* SourceError as errors:
+                    lost = errors.exceptions[0]
+                    self._end_all(lost if isinstance(lost, SourceError) else None)
+        finally:
+            self._end_all(None)
+            await self._links.close()
+
+    async def _hold_session(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as session:
+                session.create_task(self._raise_when_lost(), name=f"{self._cluster.server}: arrivals: outage")
+                await self._supervise(session)
+        finally:
+            await self._links.close()
+
+    async def _raise_when_lost(self) -> None:
+        self._lost = asyncio.get_running_loop().create_future()
+        try:
+            raise await self._lost
+        finally:
+            self._lost = None
+
+    async def _supervise(self, session: asyncio.TaskGroup) -> None:
+        """Let each broker be followed for the partitions that it leads."""
+        followers: dict[int, asyncio.Task[None]] = {}
+        while True:
+            self._changed.clear()
+            settled = await self._replan()
+            for node in self._plan:
+                if node not in followers or followers[node].done():
+                    followers[node] = session.create_task(self._follow(node), name=f"{self._cluster.server}: {node}")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(METADATA_MAX_AGE_S if settled else _REPLAN_S):
+                    await self._changed.wait()
+            if not settled:
+                await asyncio.sleep(_REPLAN_S)
+
+    async def _replan(self) -> bool:
+        """Find leaders and ends of what is watched; whether all could be found."""
+        topics = {name for watcher in self._watchers for name in watcher.topics}
+        await self._offsets.learn(topics)
+        leaders = {it: node for name in topics for it, node in self._cluster.topic(name).leaders.items()}
+        self._positions = {it: position for it, position in self._positions.items() if it in leaders}
+        for partition, end in (await self._offsets.ends({it.topic for it in leaders.keys() - self._positions})).items():
+            if not isinstance(end, SourceError):
+                self._positions.setdefault(partition, end)
+        self._plan = {}
+        for partition, node in leaders.items():
+            if partition in self._positions:
+                self._plan.setdefault(node, set()).add(partition)
+        for watcher in list(self._watchers):
+            for name in watcher.topics:
+                if (error := self._cluster.topic(name).error) is not None:
+                    watcher.end(error)
+        followed = {it.topic for it in self._positions}
+        self._tell(followed - self._standing)
+        self._standing = followed
+        return leaders.keys() == self._positions.keys()
+
+    async def _follow(self, node: int) -> None:
+        session = FetchSession()
+        try:
+            while partitions := self._plan.get(node):
+                connection = await self._links.to(node)
+                positions = {it: self._positions[it] for it in partitions if it in self._positions}
+                answer = await connection.send(session.request(positions))
+                if self._take(node, session.news(answer)):
+                    await asyncio.sleep(_COALESCE_S)
+        except SourceError:
+            # Whether it is one broker or all is found out by asking who leads now.
+            self._cluster.doubt({it.topic for it in self._plan.pop(node, ())})
+            self._changed.set()
+
+    def _take(self, node: int, news: Iterable[News]) -> bool:
+        """Move on, and tell who waits; whether there was anything."""
+        arrived: set[str] = set()
+        for item in news:
+            partition = item.partition
+            if item.code:
+                # Another leads it, or it begins or ends elsewhere now.
+                self._plan.get(node, set()).discard(partition)
+                self._positions.pop(partition, None)
+                self._standing.discard(partition.topic)
+                self._cluster.doubt((partition.topic,))
+                self._changed.set()
+            elif item.end > self._positions.get(partition, item.end):
+                self._positions[partition] = item.end
+                arrived.add(partition.topic)
+        self._tell(arrived)
+        return bool(arrived)
+
+    def _tell(self, topics: set[str]) -> None:
+        for watcher in self._watchers:
+            if not watcher.topics.isdisjoint(topics):
+                watcher.told.set()
+
+    def _end_all(self, error: SourceError | None) -> None:
+        watchers, self._watchers = self._watchers, set()
+        self._positions, self._plan, self._standing = {}, {}, set()
+        self._changed.clear()
+        for watcher in watchers:
+            watcher.end(error)

@@ -1,0 +1,141 @@
+"""One connection of the Kafka client library to a broker, made from what a trigger says about the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import SaslAuthenticationFailed
+
+from scalers.kafka.errors import FAILURES, translate
+from scalers.kafka.oauth import Tokens
+from scalers.kafka.server import OAuth, Password, Server, address
+
+# A broker that says nothing for this long is lost.
+REQUEST_TIMEOUT_S = 3.0
+_CLIENT_ID = "scaler"
+
+# The library writes a line for each try of each connection. What an operator is to know is said once, by the outage.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL + 1)
+
+
+class _TokenProvider(AbstractTokenProvider):  # type: ignore[misc]
+    def __init__(self, oauth: OAuth, token: str) -> None:
+        self._extensions = dict(oauth.extensions)
+        self._token = token
+
+    async def token(self) -> str:
+        return self._token
+
+    def extensions(self) -> dict[str, str]:
+        return self._extensions
+
+
+class _Authenticator:
+    """The library's, which however takes any answer to a token for consent."""
+
+    def __init__(self, authenticator: Any) -> None:
+        self._authenticator = authenticator
+
+    async def step(self, answer: bytes | None) -> Any:
+        if answer:
+            raise SaslAuthenticationFailed(f"the broker refused the token ({_status(answer)})")
+        return await self._authenticator.step(answer)
+
+
+class _Connection(AIOKafkaConnection):  # type: ignore[misc]
+    def authenticator_oauth(self) -> _Authenticator:
+        return _Authenticator(super().authenticator_oauth())
+
+    def knows(self, request: Any) -> bool:
+        try:
+            request.prepare(self._versions)
+        except NotImplementedError:
+            return False
+        return True
+
+
+class Connection:
+    """Sends requests to one broker, in parallel if need be; a lost one stays lost."""
+
+    def __init__(self, broker: str, connection: _Connection) -> None:
+        self._broker = broker
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, server: Server, tokens: Tokens | None, host: str, port: int) -> Connection:
+        """Connect and authenticate.
+
+        Raises:
+            SourceError: It cannot be reached, or refuses us.
+        """
+        broker = f"kafka at {address(host, port)}"
+        options = await _options(server, tokens)
+        connection = _Connection(
+            host, port, client_id=_CLIENT_ID, request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000), **options
+        )
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                await connection.connect()
+        except FAILURES as error:
+            if isinstance(error, SaslAuthenticationFailed) and tokens is not None:
+                tokens.forget()
+            raise translate(error, source=broker) from error
+        return cls(broker, connection)
+
+    def __str__(self) -> str:
+        return self._broker
+
+    @property
+    def lost(self) -> bool:
+        """Whether it is of no use any more."""
+        return not self._connection.connected()
+
+    def knows(self, request: Any) -> bool:
+        """Whether the broker has a version of this request."""
+        return self._connection.knows(request)
+
+    async def send(self, request: Any) -> Any:
+        """Return the broker's answer.
+
+        Raises:
+            SourceError: There is none; the connection is closed then, unless it was cancelled.
+        """
+        try:
+            return await self._connection.send(request)
+        except FAILURES as error:
+            await self.close()
+            raise translate(error, source=self) from error
+
+    async def close(self) -> None:
+        """Close it."""
+        closed = self._connection.close()
+        if closed is not None:
+            await asyncio.shield(closed)
+
+
+async def _options(server: Server, tokens: Tokens | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if server.tls is not None:
+        options["ssl_context"] = server.tls.context()
+    if isinstance(server.sasl, Password):
+        options["sasl_mechanism"] = server.sasl.mechanism
+        options["sasl_plain_username"] = server.sasl.username
+        options["sasl_plain_password"] = server.sasl.password.get_secret_value()
+    elif isinstance(server.sasl, OAuth) and tokens is not None:
+        options["sasl_mechanism"] = "OAUTHBEARER"
+        options["sasl_oauth_token_provider"] = _TokenProvider(server.sasl, await tokens.current())
+    transport = "PLAINTEXT" if server.tls is None else "SSL"
+    options["security_protocol"] = transport if server.sasl is None else f"SASL_{transport}"
+    return options
+
+
+def _status(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["status"])[:50]
+    except (ValueError, LookupError, TypeError):
+        return "no reason given"

@@ -1,0 +1,120 @@
+"""The one place where exceptions of the Kafka client library become those of the scaler contract."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+
+from aiokafka import errors as kafka
+
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+
+# What each exception means, by its nearest class named here. What a broker answers with is the trigger's own mistake
+# (no such topic, no permission) unless it tells of the cluster's state.
+_MEANING: Mapping[type[Exception], type[SourceError]] = {
+    kafka.KafkaError: SourceUnavailable,
+    kafka.BrokerResponseError: SourceRejected,
+    kafka.UnknownError: SourceUnavailable,
+    kafka.LeaderNotAvailableError: SourceUnavailable,
+    kafka.NotLeaderForPartitionError: SourceUnavailable,
+    kafka.RequestTimedOutError: SourceUnavailable,
+    kafka.BrokerNotAvailableError: SourceUnavailable,
+    kafka.ReplicaNotAvailableError: SourceUnavailable,
+    kafka.StaleControllerEpochError: SourceUnavailable,
+    kafka.StaleLeaderEpochCodeError: SourceUnavailable,
+    kafka.GroupLoadInProgressError: SourceUnavailable,
+    kafka.GroupCoordinatorNotAvailableError: SourceUnavailable,
+    kafka.NotCoordinatorForGroupError: SourceUnavailable,
+    kafka.NotEnoughReplicasError: SourceUnavailable,
+    kafka.NotEnoughReplicasAfterAppendError: SourceUnavailable,
+    kafka.RebalanceInProgressError: SourceUnavailable,
+    kafka.NotControllerError: SourceUnavailable,
+    kafka.KafkaStorageError: SourceUnavailable,
+    kafka.LogDirNotFound: SourceUnavailable,
+    kafka.ReassignmentInProgress: SourceUnavailable,
+    kafka.FetchSessionIdNotFound: SourceUnavailable,
+    kafka.InvalidFetchSessionEpoch: SourceUnavailable,
+    kafka.ListenerNotFound: SourceUnavailable,
+    kafka.UnrecognizedBrokerVersion: SourceRejected,
+    kafka.IncompatibleBrokerVersion: SourceRejected,
+    kafka.AuthenticationMethodNotSupported: SourceRejected,
+    kafka.AuthenticationFailedError: SourceRejected,
+    kafka.UnsupportedCodecError: SourceRejected,
+    kafka.KafkaConfigurationError: SourceRejected,
+    kafka.IllegalStateError: SourceRejected,
+    kafka.IllegalArgumentError: SourceRejected,
+    ssl.SSLError: SourceRejected,
+    OSError: SourceUnavailable,
+    EOFError: SourceUnavailable,
+    # The library's: the broker has no version of a request that is sent; it says nonsense in SASL.
+    NotImplementedError: SourceRejected,
+    ValueError: SourceRejected,
+    AssertionError: SourceRejected,
+    LookupError: SourceRejected,
+}
+# Codes that are newer than the library, all of which pass: fenced or unknown leader epoch, offset not available, ...
+_NEWER_TRANSIENT = frozenset({71, 74, 75, 76, 78, 84, 88, 89})
+_MAX_TEXT = 200
+# What the library may raise while it talks to a broker.
+FAILURES = (kafka.KafkaError, OSError, EOFError, NotImplementedError, ValueError, AssertionError, LookupError)
+
+
+def translate(error: BaseException, *, source: object) -> SourceError:
+    """Return what `error` means to the engine, with a text that names the source and holds no secret."""
+    return meaning_of(type(error))(f"{source}: {_text(error)[:_MAX_TEXT]}")
+
+
+def refusal(code: int, *, source: object, what: str) -> SourceError | None:
+    """Return what an error code in an answer means, or None for 0.
+
+    Args:
+        code: As Kafka numbers them.
+        source: Whose answer.
+        what: What it is about, such as a topic.
+    """
+    if code == 0:
+        return None
+    if code in _NEWER_TRANSIENT:
+        return SourceUnavailable(f"{source}: {what}: Kafka's error {code}")
+    error_type = kafka.for_code(code)
+    return meaning_of(error_type)(f"{source}: {what}: {_described(error_type())} (Kafka's error {code})")
+
+
+def meaning_of(error_type: type[BaseException]) -> type[SourceError]:
+    """Return the class for an exception type of the client library.
+
+    Raises:
+        LookupError: The type is none that the library raises, and so a bug.
+    """
+    for ancestor in error_type.__mro__:
+        if ancestor in _MEANING:
+            return _MEANING[ancestor]
+    raise LookupError(f"{error_type.__name__} is not an exception of the Kafka client")
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, NotImplementedError):
+        return "the broker is too old: it knows no version of a request that is sent"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, OSError):
+        return _system_text(error)
+    if isinstance(error, ValueError | AssertionError | LookupError | EOFError):
+        # Its text may quote what was exchanged.
+        return f"the broker's answer makes no sense ({type(error).__name__})"
+    return " ".join(part for part in error.args if isinstance(part, str)) or _described(error)
+
+
+def _system_text(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        # Time does not heal a certificate that is not trusted.
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return "the server ended the TLS handshake: does this port speak TLS?"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or 'handshake failed'}"
+    return error.strerror or "the connection was lost"
+
+
+def _described(error: BaseException) -> str:
+    return str(getattr(error, "message", "")).replace("_", " ").lower() or type(error).__name__
