@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -30,7 +30,7 @@ class KafkaRecords:
             if answer.topic_errors[0][1] and error is not TopicAlreadyExistsError:
                 raise error(name)
         async with asyncio.timeout(_SETTLE_S):
-            while len(await self.ends(name)) < partitions:
+            while len(await self.ends(name)) < partitions:  # noqa: ASYNC110 - the server sets no event
                 await asyncio.sleep(_POLL_S)
 
     async def delete_topic(self, name: str) -> None:
@@ -59,17 +59,25 @@ class KafkaRecords:
 
     async def committed(self, group: str) -> dict[tuple[str, int], int]:
         """Return what a group has committed."""
-        async with self.admin() as admin:
-            found = await admin.list_consumer_group_offsets(group)
+        async with self.admin() as admin, asyncio.timeout(_SETTLE_S):
+            found = None
+            while found is None:
+                with suppress(KafkaError):
+                    found = await admin.list_consumer_group_offsets(group)
         return {(it.topic, it.partition): offset.offset for it, offset in found.items()}
 
     async def ends(self, topic: str) -> dict[int, int]:
         """Return the end of each partition of a topic; nothing when it does not exist."""
+        async with self.admin() as admin:
+            # All of them: asking for one by name would create it.
+            found = [it["partitions"] for it in await admin.describe_topics() if it["topic"] == topic]
+        if not found or any(partition["leader"] < 0 for partition in found[0]):
+            return {}
+        partitions = [TopicPartition(topic, it["partition"]) for it in found[0]]
         async with self._settled(AIOKafkaConsumer) as consumer:
-            await consumer.topics()
-            numbers = consumer.partitions_for_topic(topic) or ()
-            found = await consumer.end_offsets([TopicPartition(topic, number) for number in numbers])
-        return {it.partition: offset for it, offset in found.items()}
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+        return {it.partition: offset for it, offset in ends.items()}
 
     async def set_lag(self, group: str, topic: str, records: int) -> None:
         """Make a group lag by that many records in the first partition, and in none of the others."""
@@ -87,15 +95,7 @@ class KafkaRecords:
     @asynccontextmanager
     async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         """Lend an admin client."""
-        async with asyncio.timeout(_SETTLE_S):
-            while True:
-                admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
-                try:
-                    await admin.start()
-                    break
-                except (KafkaError, OSError):
-                    await admin.close()
-                    await asyncio.sleep(_POLL_S)
+        admin = await self._started(lambda: AIOKafkaAdminClient(bootstrap_servers=self._address), "close")
         try:
             yield admin
         finally:
@@ -103,16 +103,20 @@ class KafkaRecords:
 
     @asynccontextmanager
     async def _settled(self, kind: Any, **options: Any) -> AsyncIterator[Any]:
-        async with asyncio.timeout(_SETTLE_S):
-            while True:
-                client = kind(bootstrap_servers=self._address, **options)
-                try:
-                    await client.start()
-                    break
-                except (KafkaError, OSError):
-                    await client.stop()
-                    await asyncio.sleep(_POLL_S)
+        client = await self._started(lambda: kind(bootstrap_servers=self._address, **options), "stop")
         try:
             yield client
         finally:
             await client.stop()
+
+    async def _started(self, make: Callable[[], Any], end: str) -> Any:
+        async with asyncio.timeout(_SETTLE_S):
+            while True:
+                client = make()
+                try:
+                    await client.start()
+                except (KafkaError, OSError):
+                    await getattr(client, end)()
+                    await asyncio.sleep(_POLL_S)
+                else:
+                    return client
