@@ -136,12 +136,8 @@ class KafkaLagConfig(ScalerConfig):
             raise ValueError("expected allowIdleConsumers or limitToPartitionsWithLag, not both")
         if self.limit_to_partitions_with_lag and self.ensure_even_distribution:
             raise ValueError("expected limitToPartitionsWithLag or ensureEvenDistributionOfPartitions, not both")
-        for name, given in (
-            ("limitToPartitionsWithLag", self.limit_to_partitions_with_lag),
-            ("ensureEvenDistributionOfPartitions", self.ensure_even_distribution),
-        ):
-            if given and self.topic is None:
-                raise ValueError(f"expected a topic: {name} needs one")
+        if self.limit_to_partitions_with_lag and self.topic is None:
+            raise ValueError("expected a topic: limitToPartitionsWithLag needs one")
         if (tls := self.server().tls) is not None:
             tls.check()
         return self

@@ -73,9 +73,11 @@ class KafkaConfig(KafkaLagConfig):
         return given
 
     @model_validator(mode="after")
-    def _check_metadata(self) -> Self:
-        if not self.full_metadata and self.topic is None:
+    def _check_topic(self) -> Self:
+        if self.topic is None and not self.full_metadata:
             raise ValueError("expected a topic: fullMetadata false needs one")
+        if self.topic is None and self.ensure_even_distribution:
+            raise ValueError("expected a topic: ensureEvenDistributionOfPartitions needs one")
         return self
 
     def sasl_kind(self) -> str:
