@@ -61,6 +61,9 @@ FAILURES = (kafka.KafkaError, OSError, EOFError, NotImplementedError, ValueError
 
 def translate(error: BaseException, *, source: object) -> SourceError:
     """Return what `error` means to the engine, with a text that names the source and holds no secret."""
+    if isinstance(error, kafka.KafkaConnectionError) and isinstance(error.__cause__, OSError):
+        # The library's own says only that the connection is closed.
+        error = error.__cause__
     return meaning_of(type(error))(f"{source}: {_text(error)[:_MAX_TEXT]}")
 
 

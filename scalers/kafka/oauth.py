@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+from urllib.parse import quote_plus
 
 import aiohttp
 
@@ -52,10 +54,12 @@ class Tokens:
         form = {"grant_type": "client_credentials"}
         if self._oauth.scopes:
             form["scope"] = " ".join(self._oauth.scopes)
-        credentials = aiohttp.BasicAuth(self._oauth.client_id, self._oauth.client_secret.get_secret_value())
+        # RFC 6749, 2.3.1: both are form-encoded before they become basic credentials.
+        credentials = ":".join(map(quote_plus, (self._oauth.client_id, self._oauth.client_secret.get_secret_value())))
+        headers = {"Authorization": f"Basic {base64.b64encode(credentials.encode()).decode()}"}
         try:
             async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S), auth=credentials) as session,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S), headers=headers) as session,
                 session.post(self._oauth.endpoint, data=form, allow_redirects=False) as answer,
             ):
                 body = await answer.read()
