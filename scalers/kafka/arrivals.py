@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import suppress
 
-from scaler.ports.errors import SourceError
+from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
+
+from scaler.ports.errors import SourceError, SourceRejected
 from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
+from scalers.kafka.errors import refusal
 from scalers.kafka.fetch_session import FetchSession, News
 from scalers.kafka.lag import Partition
 from scalers.kafka.offsets import OffsetReader
 
 # A topic that is always written to wakes this often at most.
 _COALESCE_S = 0.02
+# Codes after which asking again helps, though they are not passing: the topic was shortened, deleted or made anew.
+_ASTRAY = frozenset({OffsetOutOfRangeError.errno, UnknownTopicOrPartitionError.errno})
 # Leaders that move are looked for this often.
 _REPLAN_S = 0.1
 
@@ -117,8 +122,7 @@ class Arrivals:
             with suppress(TimeoutError):
                 async with asyncio.timeout(METADATA_MAX_AGE_S if settled else _REPLAN_S):
                     await self._changed.wait()
-            if not settled:
-                await asyncio.sleep(_REPLAN_S)
+            await asyncio.sleep(_REPLAN_S)
 
     async def _replan(self) -> bool:
         """Find leaders and ends of what is watched; whether all could be found."""
@@ -133,10 +137,9 @@ class Arrivals:
         for partition, node in leaders.items():
             if partition in self._positions:
                 self._plan.setdefault(node, set()).add(partition)
-        for watcher in list(self._watchers):
-            for name in watcher.topics:
-                if (error := self._cluster.topic(name).error) is not None:
-                    watcher.end(error)
+        for name in topics:
+            if (error := self._cluster.topic(name).error) is not None:
+                self._end({name}, error)
         followed = {it.topic for it in self._positions}
         self._tell(followed - self._standing)
         self._standing = followed
@@ -151,28 +154,45 @@ class Arrivals:
                 answer = await connection.send(session.request(positions))
                 if self._take(node, session.news(answer)):
                     await asyncio.sleep(_COALESCE_S)
-        except SourceError:
+        except SourceError as error:
+            topics = {it.topic for it in self._plan.pop(node, ())}
+            if isinstance(error, SourceRejected):
+                self._end(topics, error)
             # Whether it is one broker or all is found out by asking who leads now.
-            self._cluster.doubt({it.topic for it in self._plan.pop(node, ())})
+            self._cluster.doubt(topics)
             self._changed.set()
 
     def _take(self, node: int, news: Iterable[News]) -> bool:
         """Move on, and tell who waits; whether there was anything."""
         arrived: set[str] = set()
         for item in news:
-            partition = item.partition
             if item.code:
-                # Another leads it, or it begins or ends elsewhere now.
-                self._plan.get(node, set()).discard(partition)
-                self._positions.pop(partition, None)
-                self._standing.discard(partition.topic)
-                self._cluster.doubt((partition.topic,))
-                self._changed.set()
-            elif item.end > self._positions.get(partition, item.end):
-                self._positions[partition] = item.end
-                arrived.add(partition.topic)
+                self._stray(node, item)
+            elif item.end > self._positions.get(item.partition, item.end):
+                self._positions[item.partition] = item.end
+                arrived.add(item.partition.topic)
         self._tell(arrived)
         return bool(arrived)
+
+    def _stray(self, node: int, item: News) -> None:
+        """Find another way to a partition: another leads it, or it begins or ends elsewhere now."""
+        topic = item.partition.topic
+        error = refusal(item.code, source=self._cluster.server, what=f"topic {topic!r}")
+        if item.code == TopicAuthorizationFailedError.errno:
+            # Who may not read may still ask for offsets: there is polling.
+            self._end({topic}, None)
+        elif item.code not in _ASTRAY and isinstance(error, SourceRejected):
+            self._end({topic}, error)
+        self._plan.get(node, set()).discard(item.partition)
+        self._positions.pop(item.partition, None)
+        self._standing.discard(topic)
+        self._cluster.doubt((topic,))
+        self._changed.set()
+
+    def _end(self, topics: Collection[str], error: SourceError | None) -> None:
+        for watcher in [it for it in self._watchers if not it.topics.isdisjoint(topics)]:
+            self._watchers.discard(watcher)
+            watcher.end(error)
 
     def _tell(self, topics: set[str]) -> None:
         for watcher in self._watchers:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar
 
+from scaler.backoff import Backoff
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.kafka.connection import Connection
 from scalers.kafka.errors import refusal
@@ -17,6 +18,7 @@ from scalers.kafka.server import OAuth, Server
 
 # New partitions and moved leaders are noticed after this time at the latest; a moved leader mostly by its error.
 METADATA_MAX_AGE_S = 30.0
+_ABSENT_LONGEST_S = 10.0
 _NO_LEADER = -1
 T = TypeVar("T")
 # Host and port.
@@ -99,20 +101,43 @@ class Cluster:
         return topic is not None and topic.error is None and _NO_LEADER not in topic.leaders.values()
 
 
+class _Absence:
+    """A broker that could not be reached, and when to try again."""
+
+    def __init__(self) -> None:
+        self._backoff = Backoff(first_s=0.2, longest_s=_ABSENT_LONGEST_S)
+        self._until = 0.0
+        self._error: SourceError | None = None
+
+    def begin(self, error: SourceError) -> None:
+        self._error = error
+        self._until = asyncio.get_running_loop().time() + self._backoff.next_delay()
+
+    def raise_for_a_while(self) -> None:
+        if self._error is not None and asyncio.get_running_loop().time() < self._until:
+            raise self._error.again()
+
+
 class Links:
     """One connection to each broker that is talked to, opened at its first use and anew after a loss."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._open: dict[Address, Connection] = {}
+        self._absent: dict[Address, _Absence] = {}
 
     async def to(self, node: int) -> Connection:
         """Return the connection to a broker.
 
+        One that could not be reached is tried again after a while only, so that it does not delay the others' answers.
+
         Raises:
             SourceError: It cannot be reached, or refuses us.
         """
-        return await self._at(self._cluster.broker(node))
+        where = self._cluster.broker(node)
+        if (absence := self._absent.get(where)) is not None:
+            absence.raise_for_a_while()
+        return await self._at(where)
 
     async def learn(self, topics: Iterable[str]) -> None:
         """Ask any broker about the brokers and these topics, and let the cluster learn it.
@@ -125,6 +150,7 @@ class Links:
         # The bootstrap server may be another name of a broker, or none at all.
         for where in self._open.keys() - set(self._cluster.brokers):
             await self._open.pop(where).close()
+        self._absent = {where: it for where, it in self._absent.items() if where in self._cluster.brokers}
 
     async def ask_any(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
         """Ask brokers until one answers, those that are connected first.
@@ -152,5 +178,11 @@ class Links:
         if connection is None or connection.lost:
             if connection is not None:
                 await self._open.pop(where).close()
-            connection = self._open[where] = await Connection.open(self._cluster.server, self._cluster.tokens, *where)
+            try:
+                connection = await Connection.open(self._cluster.server, self._cluster.tokens, *where)
+            except SourceError as error:
+                self._absent.setdefault(where, _Absence()).begin(error)
+                raise
+            self._absent.pop(where, None)
+            self._open[where] = connection
         return connection

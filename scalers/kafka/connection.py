@@ -17,6 +17,7 @@ from scalers.kafka.server import OAuth, Password, Server, address
 
 # A broker that says nothing for this long is lost.
 REQUEST_TIMEOUT_S = 3.0
+_FAREWELL_S = 0.2
 _CLIENT_ID = "scaler"
 
 # The library writes a line for each try of each connection. What an operator is to know is said once, by the outage.
@@ -50,6 +51,16 @@ class _Authenticator:
 class _Connection(AIOKafkaConnection):  # type: ignore[misc]
     def authenticator_oauth(self) -> _Authenticator:
         return _Authenticator(super().authenticator_oauth())
+
+    async def leave(self) -> None:
+        transport = None if self._writer is None else self._writer.transport
+        closed = self.close()
+        if closed is None or transport is None:
+            return
+        try:
+            await asyncio.wait((closed,), timeout=_FAREWELL_S)
+        finally:
+            transport.abort()
 
     def knows(self, request: Any) -> bool:
         try:
@@ -112,10 +123,8 @@ class Connection:
             raise translate(error, source=self) from error
 
     async def close(self) -> None:
-        """Close it."""
-        closed = self._connection.close()
-        if closed is not None:
-            await asyncio.shield(closed)
+        """Close it, and not wait long for a broker that does not take leave."""
+        await self._connection.leave()
 
 
 async def _options(server: Server, tokens: Tokens | None) -> dict[str, Any]:

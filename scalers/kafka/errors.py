@@ -111,11 +111,11 @@ def _text(error: BaseException) -> str:
 def _system_text(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         # Time does not heal a certificate that is not trusted.
-        return f"the server's certificate is not trusted: {error.verify_message}"
+        return f"the server's certificate is not trusted: {getattr(error, 'verify_message', '')}"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return "the server ended the TLS handshake: does this port speak TLS?"
     if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or 'handshake failed'}"
+        return f"TLS failed: {getattr(error, 'reason', None) or 'handshake failed'}"
     return error.strerror or "the connection was lost"
 
 

@@ -47,19 +47,31 @@ class KafkaServer(ServerProcess):
     """A Kafka on loopback ports, one for each kind of listener. Topics and offsets outlive `stop()` and `kill()`.
 
     Attributes:
+        node: Its number in its cluster.
+        controller_port: Where the cluster's controller listens.
         sasl_port: The listener for SASL without TLS.
         tls_port: The listener for TLS without SASL.
         sasl_tls_port: The listener for both.
     """
 
     def __init__(
-        self, folder: Path, *, users: Mapping[str, str] | None = None, tls: KafkaTls | None = None, acls: bool = False
+        self,
+        folder: Path,
+        *,
+        users: Mapping[str, str] | None = None,
+        tls: KafkaTls | None = None,
+        acls: bool = False,
+        advertised_port: int | None = None,
+        joins: KafkaServer | None = None,
     ) -> None:
         super().__init__(folder)
         self._users = dict(users or {})
         self._tls = tls
         self._acls = acls
-        self._controller_port = free_port()
+        self._advertised_port = advertised_port
+        self._joins = joins
+        self.node: int = 1 if joins is None else joins.node + 1
+        self.controller_port: int = free_port() if joins is None else joins.controller_port
         self.sasl_port = free_port()
         self.tls_port = free_port()
         self.sasl_tls_port = free_port()
@@ -67,7 +79,13 @@ class KafkaServer(ServerProcess):
     @classmethod
     @contextmanager
     def running(
-        cls, *, users: Mapping[str, str] | None = None, tls: KafkaTls | None = None, acls: bool = False
+        cls,
+        *,
+        users: Mapping[str, str] | None = None,
+        tls: KafkaTls | None = None,
+        acls: bool = False,
+        advertised_port: int | None = None,
+        joins: KafkaServer | None = None,
     ) -> Iterator[Self]:
         """Start a server and stop it on exit.
 
@@ -75,9 +93,13 @@ class KafkaServer(ServerProcess):
             users: Passwords by name, for PLAIN and both SCRAMs.
             tls: Have TLS listeners, too.
             acls: Let in whoever comes by SASL or TLS, but allow them nothing.
+            advertised_port: Where clients without SASL and TLS are sent, such as to a proxy of a test.
+            joins: Be one more broker of this one's cluster; the first of all is its controller.
         """
-        with server_folder("kafka") as folder, cls._run(cls(folder, users=users, tls=tls, acls=acls)) as server:
-            yield server
+        with server_folder("kafka") as folder:
+            made = cls(folder, users=users, tls=tls, acls=acls, advertised_port=advertised_port, joins=joins)
+            with cls._run(made) as server:
+                yield server
 
     @property
     def address(self) -> str:
@@ -141,19 +163,22 @@ class KafkaServer(ServerProcess):
             raise ServerNotStarted(f"kafka-storage failed: {done.stderr[-2000:].decode(errors='replace')}")
 
     def _settings(self) -> Path:
-        listeners = {"PLAINTEXT": self.port, "CONTROLLER": self._controller_port, "SASL_PLAINTEXT": self.sasl_port}
+        listeners = {"PLAINTEXT": self.port, "SASL_PLAINTEXT": self.sasl_port}
         if self._tls is not None:
             listeners |= {"SSL": self.tls_port, "SASL_SSL": self.sasl_tls_port}
+        advertised = {**listeners, "PLAINTEXT": self._advertised_port or self.port}
+        protocols = {name: name for name in listeners} | {"CONTROLLER": "PLAINTEXT"}
+        if self._joins is None:
+            listeners["CONTROLLER"] = self.controller_port
         settings = {
-            "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{self.host}:{self._controller_port}",
+            "process.roles": "broker,controller" if self._joins is None else "broker",
+            "node.id": str(self.node),
+            "controller.quorum.voters": f"1@{self.host}:{self.controller_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in listeners.items()),
-            "listener.security.protocol.map": ",".join(
-                f"{name}:{'PLAINTEXT' if name == 'CONTROLLER' else name}" for name in listeners
-            ),
+            "advertised.listeners": ",".join(f"{name}://{self.host}:{port}" for name, port in advertised.items()),
+            "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
             "log.dirs": str(self.folder / "data"),
             "num.partitions": "1",
             "auto.create.topics.enable": "true",  # a client that lets topics be created shows

@@ -22,10 +22,20 @@ class KafkaRecords:
     def __init__(self, address: str) -> None:
         self._address = address
 
-    async def create_topic(self, name: str, *, partitions: int = 1) -> None:
-        """Create a topic and wait until it has leaders."""
+    async def create_topic(
+        self, name: str, *, partitions: int = 1, replicas: Mapping[int, list[int]] | None = None
+    ) -> None:
+        """Create a topic and wait until it has leaders.
+
+        Args:
+            name: Unless it exists, it is created.
+            partitions: How many it has.
+            replicas: Which brokers have which partition, instead of `partitions`; the first of each leads it.
+        """
+        new = NewTopic(name, -1, -1, dict(replicas)) if replicas else NewTopic(name, partitions, 1)
+        partitions = len(replicas) if replicas else partitions
         async with self.admin() as admin:
-            answer = await admin.create_topics([NewTopic(name, partitions, 1)])
+            answer = await admin.create_topics([new])
             error = for_code(answer.topic_errors[0][1])
             if answer.topic_errors[0][1] and error is not TopicAlreadyExistsError:
                 raise error(name)
