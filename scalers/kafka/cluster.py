@@ -9,12 +9,11 @@ from typing import Any, TypeAlias, TypeVar
 
 from scaler.backoff import Backoff
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
-from scalers.kafka.connection import Connection
+from scalers.kafka.connection import Access, Connection
 from scalers.kafka.errors import refusal
 from scalers.kafka.lag import Partition
-from scalers.kafka.oauth import Tokens
 from scalers.kafka.requests import Metadata
-from scalers.kafka.server import OAuth, Server
+from scalers.kafka.server import Server
 
 # New partitions and moved leaders are noticed after this time at the latest; a moved leader mostly by its error.
 METADATA_MAX_AGE_S = 30.0
@@ -43,7 +42,7 @@ class Cluster:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.tokens = Tokens(server.sasl) if isinstance(server.sasl, OAuth) else None
+        self.access = Access(server)
         self._brokers: dict[int, Address] = {}
         self._topics: dict[str, Topic] = {}
         self._doubted: set[str] = set()
@@ -179,7 +178,7 @@ class Links:
             if connection is not None:
                 await self._open.pop(where).close()
             try:
-                connection = await Connection.open(self._cluster.server, self._cluster.tokens, *where)
+                connection = await Connection.open(self._cluster.access, *where)
             except SourceError as error:
                 self._absent.setdefault(where, _Absence()).begin(error)
                 raise

@@ -70,6 +70,40 @@ class _Connection(AIOKafkaConnection):  # type: ignore[misc]
         return True
 
 
+class Access:
+    """What is needed to be let in, made once for all connections to a cluster."""
+
+    def __init__(self, server: Server) -> None:
+        self._sasl = server.sasl
+        self._tokens = Tokens(server.sasl) if isinstance(server.sasl, OAuth) else None
+        self._context = None if server.tls is None else server.tls.context()
+
+    async def options(self) -> dict[str, Any]:
+        """Return the client library's options.
+
+        Raises:
+            SourceError: There is no token to be had.
+        """
+        transport = "PLAINTEXT" if self._context is None else "SSL"
+        options: dict[str, Any] = {
+            "ssl_context": self._context,
+            "security_protocol": transport if self._sasl is None else f"SASL_{transport}",
+        }
+        if isinstance(self._sasl, Password):
+            options["sasl_mechanism"] = self._sasl.mechanism
+            options["sasl_plain_username"] = self._sasl.username
+            options["sasl_plain_password"] = self._sasl.password.get_secret_value()
+        elif self._sasl is not None and self._tokens is not None:
+            options["sasl_mechanism"] = "OAUTHBEARER"
+            options["sasl_oauth_token_provider"] = _TokenProvider(self._sasl, await self._tokens.current())
+        return options
+
+    def refused(self) -> None:
+        """Get a new token for the next connection."""
+        if self._tokens is not None:
+            self._tokens.forget()
+
+
 class Connection:
     """Sends requests to one broker, in parallel if need be; a lost one stays lost."""
 
@@ -78,14 +112,14 @@ class Connection:
         self._connection = connection
 
     @classmethod
-    async def open(cls, server: Server, tokens: Tokens | None, host: str, port: int) -> Connection:
+    async def open(cls, access: Access, host: str, port: int) -> Connection:
         """Connect and authenticate.
 
         Raises:
             SourceError: It cannot be reached, or refuses us.
         """
         broker = f"kafka at {address(host, port)}"
-        options = await _options(server, tokens)
+        options = await access.options()
         connection = _Connection(
             host, port, client_id=_CLIENT_ID, request_timeout_ms=int(REQUEST_TIMEOUT_S * 1000), **options
         )
@@ -93,8 +127,8 @@ class Connection:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 await connection.connect()
         except FAILURES as error:
-            if isinstance(error, SaslAuthenticationFailed) and tokens is not None:
-                tokens.forget()
+            if isinstance(error, SaslAuthenticationFailed):
+                access.refused()
             raise translate(error, source=broker) from error
         return cls(broker, connection)
 
@@ -125,22 +159,6 @@ class Connection:
     async def close(self) -> None:
         """Close it, and not wait long for a broker that does not take leave."""
         await self._connection.leave()
-
-
-async def _options(server: Server, tokens: Tokens | None) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if server.tls is not None:
-        options["ssl_context"] = server.tls.context()
-    if isinstance(server.sasl, Password):
-        options["sasl_mechanism"] = server.sasl.mechanism
-        options["sasl_plain_username"] = server.sasl.username
-        options["sasl_plain_password"] = server.sasl.password.get_secret_value()
-    elif isinstance(server.sasl, OAuth) and tokens is not None:
-        options["sasl_mechanism"] = "OAUTHBEARER"
-        options["sasl_oauth_token_provider"] = _TokenProvider(server.sasl, await tokens.current())
-    transport = "PLAINTEXT" if server.tls is None else "SSL"
-    options["security_protocol"] = transport if server.sasl is None else f"SASL_{transport}"
-    return options
 
 
 def _status(answer: bytes) -> str:
