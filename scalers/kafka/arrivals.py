@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
+from scaler.backoff import Backoff
 from scaler.ports.errors import SourceError, SourceRejected
 from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
 from scalers.kafka.errors import refusal
@@ -15,8 +16,10 @@ from scalers.kafka.fetch_session import FetchSession, News
 from scalers.kafka.lag import Partition
 from scalers.kafka.offsets import OffsetReader
 
-# A topic that is always written to wakes this often at most.
+# The first record wakes at once, and those that follow together. A topic that is always written to is looked at less
+# and less often, as each look brings along a batch of records.
 _COALESCE_S = 0.02
+_COALESCE_LONGEST_S = 0.5
 # Codes after which asking again helps, though they are not passing: the topic was shortened, deleted or made anew.
 _ASTRAY = frozenset({OffsetOutOfRangeError.errno, UnknownTopicOrPartitionError.errno})
 # Leaders that move are looked for this often.
@@ -29,6 +32,7 @@ class _Watcher:
     def __init__(self, topics: Iterable[str]) -> None:
         self.topics = frozenset(topics)
         self.told = asyncio.Event()
+        self.stands = False
         self.ended = False
         self.error: SourceError | None = None
 
@@ -47,7 +51,6 @@ class Arrivals:
         self._watchers: set[_Watcher] = set()
         self._positions: dict[Partition, int] = {}
         self._plan: dict[int, set[Partition]] = {}
-        self._standing: set[str] = set()
         self._changed = asyncio.Event()
         self._lost: asyncio.Future[SourceError] | None = None
 
@@ -61,7 +64,6 @@ class Arrivals:
         """
         watcher = _Watcher(topics)
         self._watchers.add(watcher)
-        self._standing -= watcher.topics
         self._changed.set()
         try:
             while True:
@@ -141,19 +143,23 @@ class Arrivals:
             if (error := self._cluster.topic(name).error) is not None:
                 self._end({name}, error)
         followed = {it.topic for it in self._positions}
-        self._tell(followed - self._standing)
-        self._standing = followed
+        for watcher in self._watchers:
+            if not watcher.stands and watcher.topics <= followed:
+                watcher.stands = True
+                watcher.told.set()
         return leaders.keys() == self._positions.keys()
 
     async def _follow(self, node: int) -> None:
-        session = FetchSession()
+        session, pause = FetchSession(), Backoff(first_s=_COALESCE_S, longest_s=_COALESCE_LONGEST_S)
         try:
             while partitions := self._plan.get(node):
                 connection = await self._links.to(node)
                 positions = {it: self._positions[it] for it in partitions if it in self._positions}
                 answer = await connection.send(session.request(positions))
-                if self._take(node, session.news(answer)):
-                    await asyncio.sleep(_COALESCE_S)
+                if self._take(node, session.news(answer)) or answer.error_code:
+                    await asyncio.sleep(pause.next_delay())
+                else:
+                    pause.reset()
         except SourceError as error:
             topics = {it.topic for it in self._plan.pop(node, ())}
             if isinstance(error, SourceRejected):
@@ -185,7 +191,8 @@ class Arrivals:
             self._end({topic}, error)
         self._plan.get(node, set()).discard(item.partition)
         self._positions.pop(item.partition, None)
-        self._standing.discard(topic)
+        for watcher in self._watchers:
+            watcher.stands &= topic not in watcher.topics
         self._cluster.doubt((topic,))
         self._changed.set()
 
@@ -201,7 +208,7 @@ class Arrivals:
 
     def _end_all(self, error: SourceError | None) -> None:
         watchers, self._watchers = self._watchers, set()
-        self._positions, self._plan, self._standing = {}, {}, set()
+        self._positions, self._plan = {}, {}
         self._changed.clear()
         for watcher in watchers:
             watcher.end(error)

@@ -97,7 +97,7 @@ class Cluster:
 
     def _settled(self, name: str) -> bool:
         topic = self._topics.get(name)
-        return topic is not None and topic.error is None and _NO_LEADER not in topic.leaders.values()
+        return topic is not None and bool(topic.leaders) and _NO_LEADER not in topic.leaders.values()
 
 
 class _Absence:
@@ -123,6 +123,7 @@ class Links:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._open: dict[Address, Connection] = {}
+        self._opening: dict[Address, asyncio.Lock] = {}
         self._absent: dict[Address, _Absence] = {}
 
     async def to(self, node: int) -> Connection:
@@ -149,6 +150,7 @@ class Links:
         # The bootstrap server may be another name of a broker, or none at all.
         for where in self._open.keys() - set(self._cluster.brokers):
             await self._open.pop(where).close()
+        self._opening = {where: it for where, it in self._opening.items() if it.locked()}
         self._absent = {where: it for where, it in self._absent.items() if where in self._cluster.brokers}
 
     async def ask_any(self, ask: Callable[[Connection], Awaitable[T]]) -> T:
@@ -173,15 +175,16 @@ class Links:
             await connection.close()
 
     async def _at(self, where: Address) -> Connection:
-        connection = self._open.get(where)
-        if connection is None or connection.lost:
-            if connection is not None:
-                await self._open.pop(where).close()
-            try:
-                connection = await Connection.open(self._cluster.access, *where)
-            except SourceError as error:
-                self._absent.setdefault(where, _Absence()).begin(error)
-                raise
-            self._absent.pop(where, None)
-            self._open[where] = connection
-        return connection
+        async with self._opening.setdefault(where, asyncio.Lock()):
+            connection = self._open.get(where)
+            if connection is None or connection.lost:
+                if connection is not None:
+                    await self._open.pop(where).close()
+                try:
+                    connection = await Connection.open(self._cluster.access, *where)
+                except SourceError as error:
+                    self._absent.setdefault(where, _Absence()).begin(error)
+                    raise
+                self._absent.pop(where, None)
+                self._open[where] = connection
+            return connection

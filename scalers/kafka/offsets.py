@@ -178,6 +178,9 @@ class OffsetReader:
         answers = await _together(outcome(*item) for item in by_node.items())
         return {key: answer for found in answers for key, answer in found.items()}
 
+    def _unknown_yet(self, topic: str) -> SourceUnavailable:
+        return SourceUnavailable(f"{self._cluster.server}: topic {topic!r}: its partitions are not all known yet")
+
     def _combined(
         self, committed: Committed | SourceError, topics: Iterable[str], ends: Mapping[Partition, int | SourceError]
     ) -> GroupOffsets | SourceError:
@@ -189,12 +192,13 @@ class OffsetReader:
             if topic.error is not None:
                 return topic.error
             for partition in topic.leaders:
-                end = ends.get(partition)
+                # One that came up meanwhile is as unknown as a topic of which no partition is known: never nothing.
+                end = ends.get(partition, self._unknown_yet(name))
                 if isinstance(end, SourceError):
                     return end
-                # One that came up meanwhile counts from the next reading on.
-                if end is not None:
-                    offsets[partition] = Offsets(committed.get(partition, NO_OFFSET), end)
+                offsets[partition] = Offsets(committed.get(partition, NO_OFFSET), end)
+            if not topic.leaders:
+                return self._unknown_yet(name)
         return offsets
 
 

@@ -54,8 +54,8 @@ class KafkaRecords:
             return set(await admin.list_topics())
 
     async def produce(self, topic: str, records: int, *, partition: int = 0) -> None:
-        """Append records."""
-        async with self._settled(AIOKafkaProducer) as producer:
+        """Append records, and wait until all copies have them: only then do they count as the end."""
+        async with self._settled(AIOKafkaProducer, acks="all") as producer:
             for number in range(records):
                 await producer.send(topic, b"record-%d" % number, partition=partition)
             await producer.flush()
