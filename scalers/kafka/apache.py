@@ -49,6 +49,8 @@ from zero | all topics for which the group has committed anything, as the trigge
         | `aws_msk_iam` | refused with the reason |
         | ca, cert and key that cannot be used are found out when it connects | when the manifest is read |
         | polled | also woken by records |
+        | `excludePersistentLag` compares with the last poll | with the last reading; wake-ups read in between, so a \
+group that commits rarely counts as stuck sooner |
     """
 
     type = "apache-kafka"
