@@ -1,0 +1,1 @@
+"""RabbitMQ as an event source: queues, over AMQP or the management API."""

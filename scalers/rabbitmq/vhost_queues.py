@@ -1,0 +1,208 @@
+"""Queues of one virtual host, from the management API: while several are asked for, one request answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from scaler.clients.batcher import GATHER_S
+from scaler.clients.http import HttpClient, Request
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+from scalers.rabbitmq.errors import NoSuchQueue, check_status
+from scalers.rabbitmq.values import QueueState
+
+# So many queues that are asked for together are asked for one by one; more make it worth to list all.
+_FEW = 3
+# A list answers later questions for as long as a few times what it took to get, within these bounds: so a large broker
+# spends a fixed part of its time on lists. Its statistics are 5 s old in any case.
+_LIST_AGE_FACTOR = 4.0
+_LEAST_LIST_AGE_S = 0.25
+_MOST_LIST_AGE_S = 2.0
+_COLUMNS = "name,messages,messages_ready,message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Vhost:
+    """One virtual host: triggers for which these are equal share requests.
+
+    Attributes:
+        prefix: Path before `/api`, percent-encoded.
+        name: Not percent-encoded.
+        timeout_s: For one request.
+    """
+
+    prefix: str
+    name: str
+    timeout_s: float
+
+    @property
+    def queues(self) -> str:
+        """Path of its queues, percent-encoded."""
+        return f"{self.prefix}/api/queues/{quote(self.name, safe='')}"
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    """All queues of a virtual host, and until when that may be used."""
+
+    queues: Mapping[str, dict[str, Any]]
+    usable_until: float
+
+
+class VhostQueues:
+    """Reads queues; a lost server is the HTTP client's business."""
+
+    def __init__(self, vhost: Vhost, server: object, http: HttpClient) -> None:
+        """Make it.
+
+        Args:
+            vhost: Whose queues.
+            server: Name of the server, without secrets.
+            http: Asks it.
+        """
+        self._vhost = vhost
+        self._source = f"rabbitmq at {server}, virtual host {vhost.name!r}"
+        self._http = http
+        self._list: _List | None = None
+        self._asked: dict[str, asyncio.Future[dict[str, Any] | SourceError]] = {}
+        self._turns = asyncio.Lock()
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Answer nobody any more."""
+        for task in self._answering:
+            task.cancel()
+        if self._answering:
+            await asyncio.wait(self._answering)
+
+    async def queue(self, name: str) -> QueueState:
+        """Return one queue.
+
+        Raises:
+            SourceUnavailable: The API is lost, or its statistics do not have the queue (yet).
+            NoSuchQueue: There is no such queue, or no such virtual host.
+            SourceRejected: The API refuses us.
+        """
+        found = await self._ask(name)
+        if "messages" not in found:
+            # Nobody knows how many: the queue is new, or the node that holds it is down. Zero would be a guess.
+            raise SourceUnavailable(f"{self._source}: the statistics do not have the queue {name!r}")
+        return queue_state(found)
+
+    async def matching(self, pattern: str, page_size: int) -> list[QueueState]:
+        """Return the queues whose names match.
+
+        Args:
+            pattern: A regular expression of the broker's kind, to be found anywhere in a name.
+            page_size: The most that may match.
+
+        Raises:
+            SourceUnavailable: The API is lost.
+            SourceRejected: More match, the pattern is none, the API refuses us, or there is no such virtual host.
+        """
+        query = f"page=1&use_regex=true&pagination=false&name={quote_plus(pattern)}&page_size={page_size}"
+        page = await self._get(f"{self._vhost.queues}?{query}", missing=f"virtual host {self._vhost.name!r}")
+        if page.get("page_count", 0) > 1:
+            raise SourceRejected(
+                f"{self._source}: {page.get('filtered_count')} queues match; pageSize allows {page_size}"
+            )
+        return [queue_state(queue) for queue in page.get("items", [])]
+
+    async def _ask(self, name: str) -> dict[str, Any]:
+        if (listed := self._listed(name)) is not None:
+            return listed
+        outcome = self._asked.get(name)
+        if outcome is None:
+            if not self._asked:
+                task = asyncio.create_task(self._answer(), name=f"{self._source}: queues")
+                self._answering.add(task)
+                task.add_done_callback(self._answering.discard)
+            outcome = self._asked[name] = asyncio.get_running_loop().create_future()
+        # Shielded: who stops waiting takes nothing from the others.
+        answer = await asyncio.shield(outcome)
+        if isinstance(answer, SourceError):
+            raise answer.again()
+        return answer
+
+    def _listed(self, name: str) -> dict[str, Any] | None:
+        if self._list is None or _now() > self._list.usable_until:
+            return None
+        return self._list.queues.get(name)
+
+    async def _answer(self) -> None:
+        """Answer all who ask until their turn has come; one turn at a time, so that what comes meanwhile gathers."""
+        asked: dict[str, asyncio.Future[dict[str, Any] | SourceError]] = {}
+        answers: dict[str, dict[str, Any] | SourceError] = {}
+        try:
+            async with self._turns:
+                await asyncio.sleep(GATHER_S)
+                asked, self._asked = self._asked, {}
+                answers = await self._find(tuple(asked))
+        finally:
+            closed = SourceUnavailable(f"{self._source}: the client was closed")
+            for name, outcome in asked.items():
+                outcome.set_result(answers.get(name, closed))
+
+    async def _find(self, names: Sequence[str]) -> dict[str, dict[str, Any] | SourceError]:
+        found = {name: listed for name in names if (listed := self._listed(name)) is not None}
+        missing = [name for name in names if name not in found]
+        if len(missing) <= _FEW:
+            alone = await asyncio.gather(*(self._alone(name) for name in missing))
+            return {**found, **dict(zip(missing, alone, strict=True))}
+        try:
+            all_queues = await self._list_all()
+        except SourceError as error:
+            return {**found, **dict.fromkeys(missing, error)}
+        return {**found, **{name: all_queues.get(name) or self._no_such(name) for name in missing}}
+
+    async def _alone(self, name: str) -> dict[str, Any] | SourceError:
+        try:
+            answer: dict[str, Any] = await self._get(
+                f"{self._vhost.queues}/{quote(name, safe='')}?columns={_COLUMNS}", missing=_called(name)
+            )
+        except SourceError as error:
+            return error
+        return answer
+
+    async def _list_all(self) -> Mapping[str, dict[str, Any]]:
+        began = _now()
+        queues = await self._get(
+            f"{self._vhost.queues}?columns={_COLUMNS}", missing=f"virtual host {self._vhost.name!r}"
+        )
+        age_s = min(max(_LEAST_LIST_AGE_S, _LIST_AGE_FACTOR * (_now() - began)), _MOST_LIST_AGE_S)
+        self._list = _List({queue["name"]: queue for queue in queues}, _now() + age_s)
+        return self._list.queues
+
+    async def _get(self, target: str, *, missing: str) -> Any:
+        answer = await self._http.ask(Request(target, timeout_s=self._vhost.timeout_s))
+        check_status(answer, source=self._source, missing=missing)
+        try:
+            return json.loads(answer.body)
+        except ValueError:
+            raise SourceUnavailable(f"{self._source}: the answer is no JSON") from None
+
+    def _no_such(self, name: str) -> SourceError:
+        return NoSuchQueue(f"{self._source}: there is no {_called(name)}")
+
+
+def queue_state(queue: Mapping[str, Any]) -> QueueState:
+    """Return what the API says of one queue; statistics that it does not have are 0."""
+    statistics = queue.get("message_stats", {})
+    return QueueState(
+        messages=queue.get("messages", 0),
+        ready=queue.get("messages_ready", 0),
+        published=statistics.get("publish_details", {}).get("rate", 0.0),
+        delivered=statistics.get("deliver_get_details", {}).get("rate", 0.0),
+    )
+
+
+def _called(name: str) -> str:
+    return f"queue {name!r}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
