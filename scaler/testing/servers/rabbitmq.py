@@ -1,4 +1,4 @@
-"""A real RabbitMQ with its management API: one node, a name server and ports of its own, so that many run side by side."""
+"""A real RabbitMQ with its management API: a node with ports of its own, so that many run side by side."""
 
 from __future__ import annotations
 
@@ -30,11 +30,9 @@ _SAMPLE_S = 1
 
 
 class RabbitMQServer(ServerProcess):
-    """A broker on loopback ports. Durable queues with their persistent messages survive `stop()`, `kill()` and `start()`."""
+    """A broker on loopback ports. Durable queues and persistent messages survive `kill()` and `start()`."""
 
-    def __init__(
-        self, folder: Path, *, tls: TlsFiles | None = None, settings: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, folder: Path, *, tls: TlsFiles | None = None, settings: Sequence[str] = ()) -> None:
         super().__init__(folder)
         self.management_port = free_port()
         self.tls_port, self.management_tls_port = free_port(), free_port()
@@ -164,7 +162,7 @@ class RabbitMQServer(ServerProcess):
         """
         where = "/".join(quote(part, "") for part in path)
         credentials = base64.b64encode(f"{ADMINISTRATOR}:{ADMINISTRATOR}".encode()).decode()
-        request = Request(  # noqa: S310 - of this process' own server
+        request = Request(
             f"http://{self.host}:{self.management_port}/api/{where}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),
