@@ -15,13 +15,17 @@ from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.rabbitmq.errors import NoSuchQueue, check_status
 from scalers.rabbitmq.values import QueueState
 
-# So many queues that are asked for together are asked for one by one; more make it worth to list all.
-_FEW = 3
-# A list answers later questions for as long as a few times what it took to get, within these bounds: so a large broker
-# spends a fixed part of its time on lists. Its statistics are 5 s old in any case.
+# What asking for one queue costs a broker, about. A list of all costs as much as it took last time, and is taken when
+# more are asked for together than would cost the same.
+_ONE_COSTS_S = 0.003
+_FEWEST, _FEW_AT_FIRST, _MOST = 8, 32, 100
+# A list answers later questions for as long as a few times what it took to get, within these bounds: so a broker with
+# many queues spends a fixed part of its time on lists. Its statistics are 5 s old in any case.
 _LIST_AGE_FACTOR = 4.0
-_LEAST_LIST_AGE_S = 0.25
-_MOST_LIST_AGE_S = 2.0
+_LEAST_LIST_AGE_S, _MOST_LIST_AGE_S = 0.25, 2.0
+# A list may take longer than one queue.
+_LIST_TIMEOUT_S = 10.0
+_LIST_TIMEOUT_FACTOR = 5.0
 _COLUMNS = "name,messages,messages_ready,message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
 
 
@@ -45,12 +49,21 @@ class Vhost:
         return f"{self.prefix}/api/queues/{quote(self.name, safe='')}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _List:
-    """All queues of a virtual host, and until when that may be used."""
+    """All queues of a virtual host.
+
+    Attributes:
+        queues: By name.
+        fresh_until: Until then it answers as it is.
+        usable_until: Until then it answers while the next is under way.
+        answered: How many questions so far.
+    """
 
     queues: Mapping[str, dict[str, Any]]
+    fresh_until: float
     usable_until: float
+    answered: int = 0
 
 
 class VhostQueues:
@@ -68,8 +81,11 @@ class VhostQueues:
         self._source = f"rabbitmq at {server}, virtual host {vhost.name!r}"
         self._http = http
         self._list: _List | None = None
+        self._few = _FEW_AT_FIRST
+        self._list_timeout_s = _LIST_TIMEOUT_S
         self._asked: dict[str, asyncio.Future[dict[str, Any] | SourceError]] = {}
         self._turns = asyncio.Lock()
+        self._turn_waits = False
         self._answering: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
@@ -78,6 +94,8 @@ class VhostQueues:
             task.cancel()
         if self._answering:
             await asyncio.wait(self._answering)
+        for outcome in self._asked.values():
+            outcome.set_result(self._closed())
 
     async def queue(self, name: str) -> QueueState:
         """Return one queue.
@@ -117,11 +135,8 @@ class VhostQueues:
             return listed
         outcome = self._asked.get(name)
         if outcome is None:
-            if not self._asked:
-                task = asyncio.create_task(self._answer(), name=f"{self._source}: queues")
-                self._answering.add(task)
-                task.add_done_callback(self._answering.discard)
             outcome = self._asked[name] = asyncio.get_running_loop().create_future()
+            self._take_turn()
         # Shielded: who stops waiting takes nothing from the others.
         answer = await asyncio.shield(outcome)
         if isinstance(answer, SourceError):
@@ -129,9 +144,23 @@ class VhostQueues:
         return answer
 
     def _listed(self, name: str) -> dict[str, Any] | None:
-        if self._list is None or _now() > self._list.usable_until:
+        """Return the queue from the list that there is, if that will do, and see that lists in demand are renewed."""
+        latest = self._list
+        if latest is None or _now() > latest.usable_until or name not in latest.queues:
             return None
-        return self._list.queues.get(name)
+        if _now() > latest.fresh_until:
+            if latest.answered <= self._few:
+                return None
+            self._take_turn()
+        latest.answered += 1
+        return latest.queues[name]
+
+    def _take_turn(self) -> None:
+        if not self._turn_waits:
+            self._turn_waits = True
+            task = asyncio.create_task(self._answer(), name=f"{self._source}: queues")
+            self._answering.add(task)
+            task.add_done_callback(self._answering.discard)
 
     async def _answer(self) -> None:
         """Answer all who ask until their turn has come; one turn at a time, so that what comes meanwhile gathers."""
@@ -140,24 +169,23 @@ class VhostQueues:
         try:
             async with self._turns:
                 await asyncio.sleep(GATHER_S)
+                self._turn_waits = False
                 asked, self._asked = self._asked, {}
                 answers = await self._find(tuple(asked))
         finally:
-            closed = SourceUnavailable(f"{self._source}: the client was closed")
             for name, outcome in asked.items():
-                outcome.set_result(answers.get(name, closed))
+                outcome.set_result(answers.get(name) or self._closed())
 
     async def _find(self, names: Sequence[str]) -> dict[str, dict[str, Any] | SourceError]:
-        found = {name: listed for name in names if (listed := self._listed(name)) is not None}
-        missing = [name for name in names if name not in found]
-        if len(missing) <= _FEW:
-            alone = await asyncio.gather(*(self._alone(name) for name in missing))
-            return {**found, **dict(zip(missing, alone, strict=True))}
+        # Without names, it was for the list that the turn was taken.
+        if names and len(names) <= self._few:
+            alone = await asyncio.gather(*(self._alone(name) for name in names))
+            return dict(zip(names, alone, strict=True))
         try:
-            all_queues = await self._list_all()
+            queues = await self._list_all()
         except SourceError as error:
-            return {**found, **dict.fromkeys(missing, error)}
-        return {**found, **{name: all_queues.get(name) or self._no_such(name) for name in missing}}
+            return dict.fromkeys(names, error)
+        return {name: queues.get(name) or self._no_such(name) for name in names}
 
     async def _alone(self, name: str) -> dict[str, Any] | SourceError:
         try:
@@ -170,20 +198,29 @@ class VhostQueues:
 
     async def _list_all(self) -> Mapping[str, dict[str, Any]]:
         began = _now()
-        queues = await self._get(
-            f"{self._vhost.queues}?columns={_COLUMNS}", missing=f"virtual host {self._vhost.name!r}"
+        found = await self._get(
+            f"{self._vhost.queues}?columns={_COLUMNS}",
+            missing=f"virtual host {self._vhost.name!r}",
+            timeout_s=max(self._list_timeout_s, self._vhost.timeout_s),
         )
-        age_s = min(max(_LEAST_LIST_AGE_S, _LIST_AGE_FACTOR * (_now() - began)), _MOST_LIST_AGE_S)
-        self._list = _List({queue["name"]: queue for queue in queues}, _now() + age_s)
+        now = _now()
+        took = now - began
+        fresh_until = now + min(max(_LEAST_LIST_AGE_S, _LIST_AGE_FACTOR * took), _MOST_LIST_AGE_S)
+        self._list = _List({queue["name"]: queue for queue in found}, fresh_until, fresh_until + 2 * took)
+        self._few = round(min(max(_FEWEST, took / _ONE_COSTS_S), _MOST))
+        self._list_timeout_s = max(_LIST_TIMEOUT_S, _LIST_TIMEOUT_FACTOR * took)
         return self._list.queues
 
-    async def _get(self, target: str, *, missing: str) -> Any:
-        answer = await self._http.ask(Request(target, timeout_s=self._vhost.timeout_s))
+    async def _get(self, target: str, *, missing: str, timeout_s: float | None = None) -> Any:
+        answer = await self._http.ask(Request(target, timeout_s=timeout_s or self._vhost.timeout_s))
         check_status(answer, source=self._source, missing=missing)
         try:
             return json.loads(answer.body)
         except ValueError:
             raise SourceUnavailable(f"{self._source}: the answer is no JSON") from None
+
+    def _closed(self) -> SourceError:
+        return SourceUnavailable(f"{self._source}: the client was closed")
 
     def _no_such(self, name: str) -> SourceError:
         return NoSuchQueue(f"{self._source}: there is no {_called(name)}")

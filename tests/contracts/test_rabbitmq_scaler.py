@@ -31,11 +31,10 @@ class RabbitMQContract(ScalerContract):
     activation_parameter = "activationValue"
 
     @pytest.fixture(autouse=True)
-    def _queue(self, server: RabbitMQServer) -> Iterator[None]:
+    def _queue(self, server: RabbitMQServer) -> None:
         self.server = server
         server.declare(QUEUE)
         self.fill(0)
-        yield
 
     def fill(self, items: int) -> None:
         self.server.purge(QUEUE)
