@@ -15,6 +15,8 @@ from scalers.rabbitmq.values import Mode, Operation
 
 _NO_SECRET = SecretStr("")
 _DEFAULT_LENGTH = 20.0
+# The protocol has no longer ones.
+_LONGEST_NAME_BYTES = 255
 
 
 def _parameter(name: str, description: str, default: Any = None, *, sources: str = "M") -> Any:
@@ -39,8 +41,8 @@ class RabbitMQConfig(ScalerConfig):
     vhost_name: str = _parameter("vhostName", "virtual host, instead of that in the URL's path", "", sources="MA")
     mode: Mode | None = _parameter("mode", "what is measured, together with value; QueueLength when neither is given")
     value: PositiveFloat | None = _parameter("value", "what one replica carries, in the mode's unit")
-    queue_length: PositiveFloat | None = _parameter(
-        "queueLength", "deprecated: messages that one replica carries, instead of mode and value"
+    queue_length: Float = _parameter(
+        "queueLength", "deprecated: messages that one replica carries, instead of mode and value; 0: not given", 0.0
     )
     activation_value: Float = _parameter("activationValue", "active above this, in the mode's unit", 0.0)
     use_regex: Boolean = _parameter(
@@ -79,6 +81,13 @@ class RabbitMQConfig(ScalerConfig):
         read_address(host.get_secret_value())
         return host
 
+    @field_validator("queue_length")
+    @classmethod
+    def _check_queue_length(cls, length: float) -> float:
+        if length < 0:
+            raise ValueError("expected a number above 0")
+        return length
+
     @field_validator("workload_identity_resource")
     @classmethod
     def _refuse_workload_identity(cls, _: str | None) -> None:
@@ -91,12 +100,14 @@ class RabbitMQConfig(ScalerConfig):
             raise ValueError("expected both username and password, or neither")
         address = self.address()
         self._check_protocol(address)
+        if not self.use_regex and len(self.queue_name.encode()) > _LONGEST_NAME_BYTES:
+            raise ValueError(f"expected a queueName of at most {_LONGEST_NAME_BYTES} bytes")
         if (tls := self.tls_for(address)) is not None:
             tls.check()
         return self
 
     def _check_target(self) -> None:
-        if self.queue_length is not None and (self.mode is not None or self.value is not None):
+        if self.queue_length and (self.mode is not None or self.value is not None):
             raise ValueError("expected mode and value, or the deprecated queueLength, not both")
         if (self.mode is None) != (self.value is None):
             raise ValueError("expected both mode and value, or neither")
