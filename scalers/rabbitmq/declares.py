@@ -134,7 +134,7 @@ class DeclareClient:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
                     if channel is None or channel.is_closed:
                         channel = await _open_channel(connection)
-                    declared = await channel.rpc(_passive(queue))
+                    declared = await channel.rpc(_PassiveDeclare(queue))
             except aiormq.AMQPChannelError as error:
                 answers[queue] = refused = refusal(error, queue, source=self._broker)
                 self._refused[queue] = (_now() + _REMEMBERED_S + len(self._refused) / _DOUBTFUL_PER_S, refused)
@@ -156,23 +156,28 @@ class DeclareClient:
                 yield queue
 
 
+class _PassiveDeclare(spec.Queue.Declare):
+    """A declare that only looks."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(queue=queue, passive=True)
+
+    def validate(self) -> None:
+        """Take every name: the library refuses some that brokers take, such as those with umlauts."""
+
+
 async def _open_channel(connection: aiormq.Connection) -> aiormq.Channel:
     # Unbounded buffers: the library must not stop reading while answers to many declares come.
     channel = await connection.channel(publisher_confirms=False, frame_buffer_size=0)
     return cast("aiormq.Channel", channel)
 
 
-def _passive(queue: str) -> spec.Queue.Declare:
-    declare = spec.Queue.Declare(passive=True)
-    # Set afterwards, as the library refuses names that brokers take, such as those with umlauts.
-    declare.queue = queue
-    return declare
-
-
 async def _declare(channel: aiormq.Channel, queues: Sequence[str], counts: list[int]) -> None:
     """Send declares with one write and take their answers, which come in order, into `counts`."""
     async with channel.lock:
-        await channel.write_queue.put(ChannelFrame.marshall(channel.number, [_passive(queue) for queue in queues]))
+        await channel.write_queue.put(
+            ChannelFrame.marshall(channel.number, [_PassiveDeclare(queue) for queue in queues])
+        )
         answers = channel.rpc_frames
         try:
             while len(counts) < len(queues):

@@ -1,0 +1,144 @@
+"""A broker that goes, hangs, or is no broker: reads say so at once, in two lines of log, and work once it is back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from scaler.engine.connections import SharedConnections
+from scaler.ports.errors import SourceError, SourceUnavailable
+from scaler.testing.driving import read, read_after_outage
+from scaler.testing.leaks import no_leaks
+from scaler.testing.polling import eventually
+from scaler.testing.servers.rabbitmq import RabbitMQServer
+from scalers.rabbitmq.queues import RabbitMQScaler
+
+pytestmark = pytest.mark.services
+
+BOTH = pytest.mark.parametrize("protocol", ["amqp", "http"])
+
+
+@pytest.fixture(autouse=True)
+def _queue(server: RabbitMQServer) -> None:
+    server.declare("jobs")
+    eventually(lambda: server.messages("jobs") == 0, what="the statistics have the queue")
+
+
+@asynccontextmanager
+async def opened(host: str) -> AsyncIterator[Any]:
+    config = RabbitMQScaler.Config.model_validate({"host": host, "queueName": "jobs"})
+    async with (
+        no_leaks(),
+        SharedConnections() as connections,
+        RabbitMQScaler.open(config, connections) as scaler,
+    ):
+        yield scaler
+
+
+@BOTH
+async def test_a_killed_broker_is_two_lines_of_log_however_often_it_is_read(
+    server: RabbitMQServer, protocol: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    with capture_logs() as lines:
+        async with opened(getattr(server, protocol)()) as scaler:
+            await read(scaler)
+            server.kill()
+            for _ in range(40):
+                started = time.monotonic()
+                with pytest.raises(SourceUnavailable):
+                    await read(scaler)
+                # Connecting to a port that nobody listens on fails at once; waiting would be seconds.
+                assert time.monotonic() - started < 2
+                await asyncio.sleep(0.05)
+            await asyncio.to_thread(server.start)
+            assert (await read_after_outage(scaler)).value == 0
+    assert [line["event"] for line in lines] == ["source_lost", "source_returned"]
+    assert caplog.records == []
+
+
+@BOTH
+async def test_a_frozen_broker_is_noticed_and_found_again(server: RabbitMQServer, protocol: str) -> None:
+    async with opened(getattr(server, protocol)()) as scaler:
+        await read(scaler)
+        server.freeze()
+        try:
+            # The engine's deadline comes first ...
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.2):
+                    await scaler.read()
+            # ... and the client's own makes reads fail at once from then on.
+            with pytest.raises(SourceUnavailable):
+                await read(scaler)
+            started = time.monotonic()
+            with pytest.raises(SourceUnavailable):
+                await read(scaler)
+            assert time.monotonic() - started < 1
+        finally:
+            server.thaw()
+        assert (await read_after_outage(scaler)).value == 0
+
+
+@BOTH
+async def test_closing_while_the_broker_is_frozen_leaves_nothing(server: RabbitMQServer, protocol: str) -> None:
+    try:
+        async with asyncio.timeout(15):
+            async with opened(getattr(server, protocol)()) as scaler:
+                await read(scaler)
+                server.freeze()
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await scaler.read()
+    finally:
+        server.thaw()
+
+
+async def test_a_connection_that_the_broker_closed_while_idle_is_no_outage(server: RabbitMQServer) -> None:
+    async with opened(server.amqp()) as scaler:
+        await read(scaler)
+        with capture_logs() as lines:
+            await asyncio.to_thread(server.control, "close_all_connections", "test")
+            assert (await read(scaler)).value == 0
+        assert lines == []
+
+
+async def test_an_alarm_that_blocks_publishers_does_not_block_reading(server: RabbitMQServer) -> None:
+    async with opened(server.amqp()) as scaler:
+        await read(scaler)
+        await asyncio.to_thread(server.control, "set_vm_memory_high_watermark", "0")
+        try:
+            assert (await read(scaler)).value == 0
+            async with opened(server.amqp()) as late:
+                assert (await read(late)).value == 0
+        finally:
+            await asyncio.to_thread(server.control, "set_vm_memory_high_watermark", "0.4")
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"AMQP\x00\x01\x00\x00", b"\x16\x03\x01"]
+)
+@BOTH
+async def test_a_server_that_is_no_broker_is_an_error_and_breaks_nothing(protocol: str, greeting: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as impostor:
+        port = impostor.sockets[0].getsockname()[1]
+        config = {"host": f"{protocol}://guest:guest@127.0.0.1:{port}", "queueName": "jobs"}
+        async with (
+            SharedConnections() as connections,
+            RabbitMQScaler.open(RabbitMQScaler.Config.model_validate(config), connections) as scaler,
+        ):
+            for _ in range(5):
+                with pytest.raises(SourceError):
+                    await read(scaler)
+                await asyncio.sleep(0.05)
