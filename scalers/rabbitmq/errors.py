@@ -61,7 +61,7 @@ def translate(error: Exception, *, source: object) -> SourceError:
 def refusal(error: aiormq_exceptions.AMQPChannelError, queue: str, *, source: object) -> SourceError:
     """Return what the broker's refusal of one queue means."""
     if isinstance(error, aiormq_exceptions.ChannelNotFoundEntity):
-        if any(sign in str(error) for sign in _DOWN):
+        if any(sign in str(error).replace(queue, "") for sign in _DOWN):
             return SourceUnavailable(f"{source}: {_brief(error)}")
         return NoSuchQueue(f"{source}: there is no queue {queue!r}")
     return meaning_of(type(error))(f"{source}: {_brief(error)}")
