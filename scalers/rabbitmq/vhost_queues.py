@@ -13,19 +13,9 @@ from scaler.clients.batcher import GATHER_S
 from scaler.clients.http import HttpClient, Request
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.rabbitmq.errors import NoSuchQueue, check_status
+from scalers.rabbitmq.listing import Listing, Queue
 from scalers.rabbitmq.values import QueueState
 
-# What asking for one queue costs a broker, about. A list of all costs as much as it took last time, and is taken when
-# more are asked for together than would cost the same.
-_ONE_COSTS_S = 0.003
-_FEWEST, _FEW_AT_FIRST, _MOST = 8, 32, 100
-# A list answers later questions for as long as a few times what it took to get, within these bounds: so a broker with
-# many queues spends a fixed part of its time on lists. Its statistics are 5 s old in any case.
-_LIST_AGE_FACTOR = 4.0
-_LEAST_LIST_AGE_S, _MOST_LIST_AGE_S = 0.25, 2.0
-# A list may take longer than one queue.
-_LIST_TIMEOUT_S = 10.0
-_LIST_TIMEOUT_FACTOR = 5.0
 _COLUMNS = "name,messages,messages_ready,message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
 
 
@@ -49,23 +39,6 @@ class Vhost:
         return f"{self.prefix}/api/queues/{quote(self.name, safe='')}"
 
 
-@dataclass(slots=True)
-class _List:
-    """All queues of a virtual host.
-
-    Attributes:
-        queues: By name.
-        fresh_until: Until then it answers as it is.
-        usable_until: Until then it answers while the next is under way.
-        answered: How many questions so far.
-    """
-
-    queues: Mapping[str, dict[str, Any]]
-    fresh_until: float
-    usable_until: float
-    answered: int = 0
-
-
 class VhostQueues:
     """Reads queues; a lost server is the HTTP client's business."""
 
@@ -80,10 +53,8 @@ class VhostQueues:
         self._vhost = vhost
         self._source = f"rabbitmq at {server}, virtual host {vhost.name!r}"
         self._http = http
-        self._list: _List | None = None
-        self._few = _FEW_AT_FIRST
-        self._list_timeout_s = _LIST_TIMEOUT_S
-        self._asked: dict[str, asyncio.Future[dict[str, Any] | SourceError]] = {}
+        self._listing = Listing()
+        self._asked: dict[str, asyncio.Future[Queue | SourceError]] = {}
         self._turns = asyncio.Lock()
         self._turn_waits = False
         self._answering: set[asyncio.Task[None]] = set()
@@ -130,8 +101,10 @@ class VhostQueues:
             )
         return [queue_state(queue) for queue in page.get("items", [])]
 
-    async def _ask(self, name: str) -> dict[str, Any]:
-        if (listed := self._listed(name)) is not None:
+    async def _ask(self, name: str) -> Queue:
+        if (listed := self._listing.find(name, _now())) is not None:
+            if self._listing.is_due(_now()):
+                self._take_turn()
             return listed
         outcome = self._asked.get(name)
         if outcome is None:
@@ -143,18 +116,6 @@ class VhostQueues:
             raise answer.again()
         return answer
 
-    def _listed(self, name: str) -> dict[str, Any] | None:
-        """Return the queue from the list that there is, if that will do, and see that lists in demand are renewed."""
-        latest = self._list
-        if latest is None or _now() > latest.usable_until or name not in latest.queues:
-            return None
-        if _now() > latest.fresh_until:
-            if latest.answered <= self._few:
-                return None
-            self._take_turn()
-        latest.answered += 1
-        return latest.queues[name]
-
     def _take_turn(self) -> None:
         if not self._turn_waits:
             self._turn_waits = True
@@ -164,8 +125,8 @@ class VhostQueues:
 
     async def _answer(self) -> None:
         """Answer all who ask until their turn has come; one turn at a time, so that what comes meanwhile gathers."""
-        asked: dict[str, asyncio.Future[dict[str, Any] | SourceError]] = {}
-        answers: dict[str, dict[str, Any] | SourceError] = {}
+        asked: dict[str, asyncio.Future[Queue | SourceError]] = {}
+        answers: dict[str, Queue | SourceError] = {}
         try:
             async with self._turns:
                 await asyncio.sleep(GATHER_S)
@@ -176,9 +137,9 @@ class VhostQueues:
             for name, outcome in asked.items():
                 outcome.set_result(answers.get(name) or self._closed())
 
-    async def _find(self, names: Sequence[str]) -> dict[str, dict[str, Any] | SourceError]:
+    async def _find(self, names: Sequence[str]) -> dict[str, Queue | SourceError]:
         # Without names, it was for the list that the turn was taken.
-        if names and len(names) <= self._few:
+        if names and len(names) <= self._listing.few:
             alone = await asyncio.gather(*(self._alone(name) for name in names))
             return dict(zip(names, alone, strict=True))
         try:
@@ -187,29 +148,25 @@ class VhostQueues:
             return dict.fromkeys(names, error)
         return {name: queues.get(name) or self._no_such(name) for name in names}
 
-    async def _alone(self, name: str) -> dict[str, Any] | SourceError:
+    async def _alone(self, name: str) -> Queue | SourceError:
         try:
-            answer: dict[str, Any] = await self._get(
+            answer: Queue = await self._get(
                 f"{self._vhost.queues}/{quote(name, safe='')}?columns={_COLUMNS}", missing=_called(name)
             )
         except SourceError as error:
             return error
         return answer
 
-    async def _list_all(self) -> Mapping[str, dict[str, Any]]:
+    async def _list_all(self) -> Mapping[str, Queue]:
         began = _now()
         found = await self._get(
             f"{self._vhost.queues}?columns={_COLUMNS}",
             missing=f"virtual host {self._vhost.name!r}",
-            timeout_s=max(self._list_timeout_s, self._vhost.timeout_s),
+            timeout_s=max(self._listing.timeout_s, self._vhost.timeout_s),
         )
-        now = _now()
-        took = now - began
-        fresh_until = now + min(max(_LEAST_LIST_AGE_S, _LIST_AGE_FACTOR * took), _MOST_LIST_AGE_S)
-        self._list = _List({queue["name"]: queue for queue in found}, fresh_until, fresh_until + 2 * took)
-        self._few = round(min(max(_FEWEST, took / _ONE_COSTS_S), _MOST))
-        self._list_timeout_s = max(_LIST_TIMEOUT_S, _LIST_TIMEOUT_FACTOR * took)
-        return self._list.queues
+        queues = {queue["name"]: queue for queue in found}
+        self._listing.take(queues, took_s=_now() - began, now=_now())
+        return queues
 
     async def _get(self, target: str, *, missing: str, timeout_s: float | None = None) -> Any:
         answer = await self._http.ask(Request(target, timeout_s=timeout_s or self._vhost.timeout_s))
@@ -226,7 +183,7 @@ class VhostQueues:
         return NoSuchQueue(f"{self._source}: there is no {_called(name)}")
 
 
-def queue_state(queue: Mapping[str, Any]) -> QueueState:
+def queue_state(queue: Queue) -> QueueState:
     """Return what the API says of one queue; statistics that it does not have are 0."""
     statistics = queue.get("message_stats", {})
     return QueueState(
