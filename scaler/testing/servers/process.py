@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import ClassVar, Self
 
 from scaler.ports.errors import ScalerError
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 _POLL_S = 0.01
+_PORTS = range(15000, 32000)
 
 
 class ServerNotStarted(ScalerError):
@@ -25,17 +27,24 @@ class ServerNotStarted(ScalerError):
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody listens on now.
+
+    It is none of those that the system gives to outgoing connections, which could take it before the server does.
+    """
+    # Each process chooses for itself: tests that run in parallel are all seeded alike.
+    chance = random.SystemRandom()
+    while True:
+        port = chance.choice(_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class ServerProcess(ABC):
     """One server with its own port and folder. Its output goes to `log` in that folder."""
 
     host: str = "127.0.0.1"
+    start_timeout_s: ClassVar[float] = START_TIMEOUT_S
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -84,7 +93,7 @@ class ServerProcess(ABC):
                 # A Ctrl-C on the terminal is for who started it, who then stops it in order.
                 start_new_session=True,
             )  # fmt: skip
-        deadline = time.monotonic() + START_TIMEOUT_S
+        deadline = time.monotonic() + self.start_timeout_s
         while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
