@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from aiormq import exceptions as aiormq_exceptions
 from pamqp.exceptions import PAMQPException
 
-from scaler.clients.http import Answer
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 
 # What the library raises: its own, those of the codec and the socket, and RuntimeError of uses that a lost connection
@@ -33,7 +31,6 @@ _MEANING: Mapping[type[Exception], type[SourceError]] = {
 # A queue whose node is down, or that crashed, comes back by itself, though the broker says "not found".
 _DOWN = ("is down", "is stopped", "crashed", "has failed", "timed out")
 _MAX_TEXT = 200
-_REFUSES_US = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 class NoSuchQueue(SourceRejected):
@@ -65,26 +62,6 @@ def refusal(error: aiormq_exceptions.AMQPChannelError, queue: str, *, source: ob
             return SourceUnavailable(f"{source}: {_brief(error)}")
         return NoSuchQueue(f"{source}: there is no queue {queue!r}")
     return meaning_of(type(error))(f"{source}: {_brief(error)}")
-
-
-def check_status(answer: Answer, *, source: object, missing: str) -> None:
-    """Return when the management API answered with what was asked for.
-
-    Args:
-        answer: Whatever it answered.
-        source: The server and virtual host.
-        missing: What is not there when it says so.
-
-    Raises:
-        SourceError: It did not.
-    """
-    if answer.status == HTTPStatus.NOT_FOUND:
-        raise NoSuchQueue(f"{source}: there is no {missing}")
-    if answer.status in _REFUSES_US:
-        raise SourceRejected(
-            f"{source}: the user is not known, or may not use the management API (HTTP status {answer.status})"
-        )
-    answer.require_success(source)
 
 
 def meaning_of(error_type: type[BaseException]) -> type[SourceError]:

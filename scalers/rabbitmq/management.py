@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Self
 
-from pydantic import SecretStr
-
 from scaler.clients.http import HttpClient, HttpServer
-from scaler.clients.tls import Tls
 from scaler.ports.connections import Connections
-from scalers.rabbitmq.address import Address
+from scalers.rabbitmq.api import ManagementApi
 from scalers.rabbitmq.vhost_queues import Vhost, VhostQueues
 
 
 class ManagementClient:
     """Has the queues of a server's virtual hosts."""
 
-    def __init__(self, server: HttpServer, http: HttpClient) -> None:
-        self._server = server
-        self._http = http
+    def __init__(self, api: ManagementApi) -> None:
+        self._api = api
         self._vhosts: dict[Vhost, VhostQueues] = {}
 
     @classmethod
@@ -34,7 +29,7 @@ class ManagementClient:
     async def connect(cls, server: HttpServer) -> AsyncIterator[Self]:
         """Make a client; it connects at first use."""
         async with HttpClient.connect(server) as http:
-            client = cls(server, http)
+            client = cls(ManagementApi(server, http))
             try:
                 yield client
             finally:
@@ -44,13 +39,5 @@ class ManagementClient:
     def queues(self, vhost: Vhost) -> VhostQueues:
         """Return the queues of a virtual host, the same for all who ask."""
         if vhost not in self._vhosts:
-            self._vhosts[vhost] = VhostQueues(vhost, self._server, self._http)
+            self._vhosts[vhost] = VhostQueues(vhost, self._api)
         return self._vhosts[vhost]
-
-
-def management_server(address: Address, tls: Tls | None) -> HttpServer:
-    """Return the management API of an address, with the credentials as HTTP takes them."""
-    credentials = f"{address.username}:{address.password.get_secret_value()}"
-    basic = SecretStr(f"Basic {base64.b64encode(credentials.encode()).decode()}")
-    headers = (("Authorization", basic),) if address.username else ()
-    return HttpServer(f"{address.scheme}://{address.location}", headers, tls)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
 from scaler.clients.batcher import GATHER_S
-from scaler.clients.http import HttpClient, Request
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
-from scalers.rabbitmq.errors import NoSuchQueue, check_status
+from scalers.rabbitmq.api import ManagementApi
+from scalers.rabbitmq.errors import NoSuchQueue
 from scalers.rabbitmq.listing import Listing, Queue
 from scalers.rabbitmq.values import QueueState
+
+T = TypeVar("T")
 
 _COLUMNS = "name,messages,messages_ready,message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
 
@@ -40,19 +41,12 @@ class Vhost:
 
 
 class VhostQueues:
-    """Reads queues; a lost server is the HTTP client's business."""
+    """Reads queues, one by one or all at once."""
 
-    def __init__(self, vhost: Vhost, server: object, http: HttpClient) -> None:
-        """Make it.
-
-        Args:
-            vhost: Whose queues.
-            server: Name of the server, without secrets.
-            http: Asks it.
-        """
+    def __init__(self, vhost: Vhost, api: ManagementApi) -> None:
         self._vhost = vhost
-        self._source = f"rabbitmq at {server}, virtual host {vhost.name!r}"
-        self._http = http
+        self._source = f"{api}, virtual host {vhost.name!r}"
+        self._api = api
         self._listing = Listing()
         self._asked: dict[str, asyncio.Future[Queue | SourceError]] = {}
         self._turns = asyncio.Lock()
@@ -77,7 +71,7 @@ class VhostQueues:
             SourceRejected: The API refuses us.
         """
         found = await self._ask(name)
-        if "messages" not in found:
+        if found.get("messages") is None:
             # Nobody knows how many: the queue is new, or the node that holds it is down. Zero would be a guess.
             raise SourceUnavailable(f"{self._source}: the statistics do not have the queue {name!r}")
         return queue_state(found)
@@ -94,7 +88,7 @@ class VhostQueues:
             SourceRejected: More match, the pattern is none, the API refuses us, or there is no such virtual host.
         """
         query = f"page=1&use_regex=true&pagination=false&name={quote_plus(pattern)}&page_size={page_size}"
-        page = await self._get(f"{self._vhost.queues}?{query}", missing=f"virtual host {self._vhost.name!r}")
+        page = await self._get(f"?{query}", dict)
         if page.get("page_count", 0) > 1:
             raise SourceRejected(
                 f"{self._source}: {page.get('filtered_count')} queues match; pageSize allows {page_size}"
@@ -150,31 +144,24 @@ class VhostQueues:
 
     async def _alone(self, name: str) -> Queue | SourceError:
         try:
-            answer: Queue = await self._get(
-                f"{self._vhost.queues}/{quote(name, safe='')}?columns={_COLUMNS}", missing=_called(name)
-            )
+            return await self._get(f"/{quote(name, safe='')}?columns={_COLUMNS}", dict, missing=_called(name))
         except SourceError as error:
             return error
-        return answer
 
     async def _list_all(self) -> Mapping[str, Queue]:
         began = _now()
-        found = await self._get(
-            f"{self._vhost.queues}?columns={_COLUMNS}",
-            missing=f"virtual host {self._vhost.name!r}",
-            timeout_s=max(self._listing.timeout_s, self._vhost.timeout_s),
-        )
+        found = await self._get(f"?columns={_COLUMNS}", list, timeout_s=self._listing.timeout_s)
         queues = {queue["name"]: queue for queue in found}
         self._listing.take(queues, took_s=_now() - began, now=_now())
         return queues
 
-    async def _get(self, target: str, *, missing: str, timeout_s: float | None = None) -> Any:
-        answer = await self._http.ask(Request(target, timeout_s=timeout_s or self._vhost.timeout_s))
-        check_status(answer, source=self._source, missing=missing)
-        try:
-            return json.loads(answer.body)
-        except ValueError:
-            raise SourceUnavailable(f"{self._source}: the answer is no JSON") from None
+    async def _get(self, target: str, expected: type[T], *, missing: str = "", timeout_s: float = 0) -> T:
+        return await self._api.get(
+            self._vhost.queues + target,
+            expected,
+            missing=missing or f"virtual host {self._vhost.name!r}",
+            timeout_s=max(timeout_s, self._vhost.timeout_s),
+        )
 
     def _closed(self) -> SourceError:
         return SourceUnavailable(f"{self._source}: the client was closed")
@@ -185,10 +172,10 @@ class VhostQueues:
 
 def queue_state(queue: Queue) -> QueueState:
     """Return what the API says of one queue; statistics that it does not have are 0."""
-    statistics = queue.get("message_stats", {})
+    statistics = queue.get("message_stats") or {}
     return QueueState(
-        messages=queue.get("messages", 0),
-        ready=queue.get("messages_ready", 0),
+        messages=queue.get("messages") or 0,
+        ready=queue.get("messages_ready") or 0,
         published=statistics.get("publish_details", {}).get("rate", 0.0),
         delivered=statistics.get("deliver_get_details", {}).get("rate", 0.0),
     )

@@ -32,6 +32,8 @@ _SAMPLE_S = 1
 class RabbitMQServer(ServerProcess):
     """A broker on loopback ports. Durable queues and persistent messages survive `kill()` and `start()`."""
 
+    start_timeout_s = 90.0
+
     def __init__(self, folder: Path, *, tls: TlsFiles | None = None, settings: Sequence[str] = ()) -> None:
         super().__init__(folder)
         self.management_port = free_port()

@@ -133,6 +133,22 @@ async def test_wrong_credentials_are_rejected_and_not_shown(server: RabbitMQServ
             assert "horse" not in str(caught.value)
 
 
+@BOTH
+async def test_a_broker_that_refuses_us_sees_few_attempts_however_often_it_is_read(
+    server: RabbitMQServer, opened: Any, protocol: str
+) -> None:
+    def attempts() -> int:
+        return server.log.read_bytes().count(b"for user 'nobody'") + server.log.read_bytes().count(b"user: 'nobody'")
+
+    before = attempts()
+    async with opened(host=getattr(server, protocol)(user="nobody"), queueName="jobs") as scaler:
+        for _ in range(200):
+            with pytest.raises(SourceRejected):
+                await scaler.read()
+            await asyncio.sleep(0.005)
+    assert 1 <= attempts() - before < 12
+
+
 async def test_a_user_who_may_not_manage_is_rejected_over_http(server: RabbitMQServer, opened: Any) -> None:
     server.add_user("worker", SECRET)
     async with opened(host=server.http(user="worker", password=SECRET), queueName="jobs") as scaler:

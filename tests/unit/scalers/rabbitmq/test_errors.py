@@ -7,9 +7,8 @@ import ssl
 import pytest
 from aiormq import exceptions
 
-from scaler.clients.http import Answer
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
-from scalers.rabbitmq.errors import NoSuchQueue, check_status, meaning_of, refusal, translate
+from scalers.rabbitmq.errors import NoSuchQueue, meaning_of, refusal, translate
 
 # An invalid use of a channel is a RuntimeError.
 ALL = sorted(
@@ -86,13 +85,3 @@ def test_what_the_refusal_of_a_queue_means(error: exceptions.AMQPChannelError, m
 def test_a_queue_whose_name_sounds_like_an_outage_is_missing_all_the_same() -> None:
     error = exceptions.ChannelNotFoundEntity("NOT_FOUND - no queue 'elevator is down' in vhost '/'")
     assert type(refusal(error, "elevator is down", source="rabbitmq")) is NoSuchQueue
-
-
-@pytest.mark.parametrize(
-    ("status", "meaning"),
-    [(404, NoSuchQueue), (401, SourceRejected), (403, SourceRejected), (400, SourceRejected), (503, SourceUnavailable)],
-)
-def test_what_a_status_of_the_management_api_means(status: int, meaning: type[SourceError]) -> None:
-    with pytest.raises(meaning):
-        check_status(Answer(status, b""), source="rabbitmq", missing="queue 'jobs'")
-    check_status(Answer(200, b""), source="rabbitmq", missing="queue 'jobs'")
