@@ -65,6 +65,8 @@ class RabbitMQContract(ScalerContract):
 
     async def restore_source(self) -> None:
         await asyncio.to_thread(self.server.start)
+        # A broker that was killed may have forgotten what it was told within the last seconds.
+        self.server.declare(QUEUE)
 
     async def freeze_source(self) -> None:
         self.server.freeze()
