@@ -29,8 +29,9 @@ Connection:
 
 Outages:
     A lost broker fails all its reads at once while one loop tries again after 0.05 to 0.8 s (0.5 to 10 s while it
-    refuses us); that is one line of log when it goes and one when it comes back. A broker that says nothing for 3 s is
-    lost; where nobody reads, heartbeats every 10 s find out. A connection that the broker closed while it was idle is
-    made anew without a word. An alarm that blocks publishers (memory, disk) does not block reading. After the
-    management API has refused user or password, it is asked again after 0.5 to 10 s only, as it logs each try.
+    refuses us); that is one line of log when it goes and one when it comes back. A broker that says nothing for 2.5 s
+    (3 s over HTTP) is lost; where nobody reads, heartbeats every 10 s find out within half a minute. A connection that
+    the broker closed while it was idle is made anew without a word. An alarm that blocks publishers (memory, disk)
+    does not block reading. After the management API has refused user or password, it is asked again after 0.5 to 10 s
+    only, as it logs each try.
 """

@@ -15,6 +15,7 @@ from scalers.rabbitmq.values import Mode, Operation
 
 _NO_SECRET = SecretStr("")
 _DEFAULT_LENGTH = 20.0
+_LARGEST_PAGE = 500
 # The protocol has no longer ones.
 _LONGEST_NAME_BYTES = 255
 
@@ -88,10 +89,19 @@ class RabbitMQConfig(ScalerConfig):
             raise ValueError("expected a number above 0")
         return length
 
+    @field_validator("page_size")
+    @classmethod
+    def _check_page_size(cls, size: int) -> int:
+        if size > _LARGEST_PAGE:
+            raise ValueError(f"expected at most {_LARGEST_PAGE}, the management API's own limit")
+        return size
+
     @field_validator("workload_identity_resource")
     @classmethod
     def _refuse_workload_identity(cls, _: str | None) -> None:
-        raise ValueError("Azure's workload identity exists only in Azure; give a user and a password")
+        raise ValueError(
+            "no workloadIdentityResource: Azure's workload identity exists only in Azure; use username and password"
+        )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

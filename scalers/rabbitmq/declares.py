@@ -88,11 +88,11 @@ class DeclareClient:
         try:
             await self._ask(queues, answers)
         except FAILURES as error:
-            await self._link.close()
+            await self._link.close(farewell_s=0)
             raise translate(error, source=self._broker) from error
         if len(answers) < len(queues):
             # The library cancels what waits on a connection that it gives up.
-            await self._link.close()
+            await self._link.close(farewell_s=0)
             raise SourceUnavailable(f"{self._broker}: the connection was lost")
         return [answers[queue] for queue in queues]
 

@@ -14,8 +14,8 @@ from yarl import URL
 
 from scaler.clients.tls import Tls
 
-# A broker that says nothing for this long is lost.
-ANSWER_TIMEOUT_S = 3.0
+# A broker that says nothing for this long is lost: before the engine gives up the read, so that it learns why.
+ANSWER_TIMEOUT_S = 2.5
 # How often either side says that it lives, where nobody asks anything.
 _HEARTBEAT_S = 10
 # A broker that lives confirms a farewell within this time.
@@ -71,14 +71,18 @@ class Link:
         self._connection = connection
         return connection
 
-    async def close(self) -> None:
-        """Close the connection, whatever state it and the broker are in."""
+    async def close(self, *, farewell_s: float = _FAREWELL_S) -> None:
+        """Close the connection, whatever state it and the broker are in.
+
+        Args:
+            farewell_s: How long the broker may take to confirm.
+        """
         connection, self._connection = self._connection, None
         sockets, self._sockets = self._sockets, None
         if connection is None or sockets is None:
             return
         closing = asyncio.create_task(connection.close(), name=f"{self._broker}: farewell")
-        await asyncio.wait((closing,), timeout=_FAREWELL_S)
+        await asyncio.wait((closing,), timeout=farewell_s)
         # The library would wait for a broker that does not answer.
         sockets.abort()
         await asyncio.wait((closing,))

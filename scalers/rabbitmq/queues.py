@@ -106,6 +106,7 @@ class RabbitMQScaler(Scaler[RabbitMQConfig]):
         | a host that is no URL, or one that `protocol` contradicts, fails at run time | refused |
         | a queue without statistics counts 0 | unknown; with `useRegex` it counts 0 as well |
         | targets of 0 and below | refused; `queueLength: "0"` counts as not given, as there |
+        | `pageSize` above 500 fails at run time | refused |
         | OAuth (`clientID`, ...) | not supported yet |
         | `workloadIdentityResource` | refused: it exists only in Azure |
     """

@@ -98,6 +98,7 @@ def test_timeout_is_in_milliseconds() -> None:
         pytest.param({"workloadIdentityResource": "r"}, "exists only in Azure", id="workload identity"),
         pytest.param({"clientID": "c"}, "not supported yet", id="OAuth"),
         pytest.param({"pageSize": "0"}, "above 0", id="page size"),
+        pytest.param({"pageSize": "501"}, "at most 500", id="page too large"),
         pytest.param({"operation": "min"}, "'sum', 'avg' or 'max'", id="operation"),
     ],
 )
