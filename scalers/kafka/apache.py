@@ -48,9 +48,7 @@ from zero | all topics for which the group has committed anything, as the trigge
         | `topic` names one that does not exist: 0 | an error |
         | `aws_msk_iam` | refused with the reason |
         | ca, cert and key that cannot be used are found out when it connects | when the manifest is read |
-        | polled | also woken by records |
-        | `excludePersistentLag` compares with the last poll | with the last reading; wake-ups read in between, so a \
-group that commits rarely counts as stuck sooner |
+        | polled | also woken by records, but for `excludePersistentLag`, which compares polls |
     """
 
     type = "apache-kafka"

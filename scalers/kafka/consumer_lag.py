@@ -44,8 +44,9 @@ class ConsumerLagScaler(PushScaler[C]):
         return Reading(value=float(lag.value), active=lag.with_persistent > self._config.activation())
 
     async def wakeups(self) -> AsyncIterator[None]:
-        """Yield when records come to the topic; ends at once for a trigger that names none."""
-        if not self._topics:
+        """Yield when records come to the topic; ends at once for a trigger that names none, or compares its polls."""
+        # Readings at wake-ups would come sooner than a group commits, so that all of it counted as stuck.
+        if not self._topics or self._config.exclude_persistent_lag:
             return
         async with aclosing(self._client.arrivals(self._topics)) as arrivals:
             async for arrival in arrivals:

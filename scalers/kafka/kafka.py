@@ -159,9 +159,7 @@ than the topics that triggers name |
         | `version` chooses the protocol | it is checked; what the brokers know is found out |
         | `gssapi`, `aws_msk_iam` | refused with the reason |
         | ca, cert and key that cannot be used are found out when it connects | when the manifest is read |
-        | polled | also woken by records |
-        | `excludePersistentLag` compares with the last poll | with the last reading; wake-ups read in between, so a \
-group that commits rarely counts as stuck sooner |
+        | polled | also woken by records, but for `excludePersistentLag`, which compares polls |
     """
 
     type = "kafka"
