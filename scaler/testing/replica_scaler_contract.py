@@ -17,9 +17,9 @@ from scaler.model import App, MetricType, ReplicaSample, ScalingPolicy, TriggerK
 from scaler.ports.actuator import Actuator
 from scaler.ports.errors import SourceUnavailable
 from scaler.ports.scaler import ReplicaScaler
+from scaler.testing.declaration_contract import DeclarationContract
 from scaler.testing.driving import POLL_S
 from scaler.testing.leaks import no_leaks
-from scaler.testing.scaler_contract import DeclarationContract
 
 # Replicas have to start, and cpu to be counted over some seconds.
 PATIENCE_S = 40.0

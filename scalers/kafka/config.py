@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import Annotated, Any, Literal, Never, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from scaler.clients.tls import Tls
-from scaler.ports.parameters import Boolean, NotNegativeInteger, PositiveInteger
+from scaler.ports.parameters import Boolean, NotNegativeInteger, PositiveInteger, Refused
 from scaler.ports.scaler import ScalerConfig
 from scalers.kafka.lag import LagRules
 from scalers.kafka.server import DEFAULT_PORT, OAuth, Password, Sasl, Server
@@ -26,13 +26,6 @@ _NEEDS_KERBEROS = "gssapi is not supported: it needs a Kerberos library that is 
 _NEEDS_AWS = "aws_msk_iam is not supported: it exists in its own cloud only"
 
 
-def _refuse(reason: str) -> BeforeValidator:
-    def refuse(_: Any) -> Never:
-        raise ValueError(reason)
-
-    return BeforeValidator(refuse)
-
-
 def _supported(given: Any) -> Any:
     if isinstance(given, str):
         given = given.strip()
@@ -43,8 +36,8 @@ def _supported(given: Any) -> Any:
 
 # How to authenticate; what cannot be supported is refused with the reason.
 Supported = BeforeValidator(_supported)
-OfKerberos = Annotated[SkipJsonSchema[None], _refuse(_NEEDS_KERBEROS)]
-OfAws = Annotated[SkipJsonSchema[None], _refuse(_NEEDS_AWS)]
+OfKerberos = Annotated[SkipJsonSchema[None], Refused(_NEEDS_KERBEROS)]
+OfAws = Annotated[SkipJsonSchema[None], Refused(_NEEDS_AWS)]
 
 
 def parameter(name: str, description: str, default: Any = None, *, sources: str = "M") -> Any:

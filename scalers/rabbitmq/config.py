@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from scaler.clients.tls import Tls
-from scaler.ports.parameters import Boolean, Float, NotNegativeInteger, NotSupportedYet, PositiveFloat, PositiveInteger
+from scaler.ports.parameters import (
+    Boolean,
+    Float,
+    NotNegativeInteger,
+    NotSupportedYet,
+    PositiveFloat,
+    PositiveInteger,
+    Refused,
+)
 from scaler.ports.scaler import ScalerConfig
 from scalers.rabbitmq.address import Address, read_address
 from scalers.rabbitmq.values import Mode, Operation
@@ -18,6 +27,9 @@ _DEFAULT_LENGTH = 20.0
 _LARGEST_PAGE = 500
 # The protocol has no longer ones.
 _LONGEST_NAME_BYTES = 255
+_OfAzure = Annotated[
+    SkipJsonSchema[None], Refused("Azure's workload identity exists only in Azure; use username and password")
+]
 
 
 def _parameter(name: str, description: str, default: Any = None, *, sources: str = "M") -> Any:
@@ -67,9 +79,7 @@ class RabbitMQConfig(ScalerConfig):
     key: SecretStr = _parameter("key", "PEM private key of the client certificate", _NO_SECRET, sources="A")
     key_password: SecretStr = _parameter("keyPassword", "password of the private key", _NO_SECRET, sources="A")
     unsafe_ssl: Boolean = _parameter("unsafeSsl", "do not verify the server's certificate", default=False)
-    workload_identity_resource: str | None = _parameter(
-        "workloadIdentityResource", "refused: Azure's workload identity exists only in Azure", sources="A"
-    )
+    workload_identity_resource: _OfAzure = _parameter("workloadIdentityResource", "", sources="A")
     client_id: NotSupportedYet = _parameter("clientID", "", sources="A")
     client_secret: NotSupportedYet = _parameter("clientSecret", "", sources="A")
     oauth_token_uri: NotSupportedYet = _parameter("oauthTokenURI", "", sources="A")
@@ -95,13 +105,6 @@ class RabbitMQConfig(ScalerConfig):
         if size > _LARGEST_PAGE:
             raise ValueError(f"expected at most {_LARGEST_PAGE}, the management API's own limit")
         return size
-
-    @field_validator("workload_identity_resource")
-    @classmethod
-    def _refuse_workload_identity(cls, _: str | None) -> None:
-        raise ValueError(
-            "no workloadIdentityResource: Azure's workload identity exists only in Azure; use username and password"
-        )
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

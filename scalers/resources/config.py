@@ -11,6 +11,8 @@ from scaler.model import MetricType
 from scaler.ports.quantities import parse_quantity
 from scaler.ports.scaler import ReplicaConfig
 
+# In milli-units it still fits into 64 bits; KEDA overflows with more.
+_LARGEST = 10**15
 _INT32_MAX = 2**31 - 1
 
 
@@ -31,7 +33,7 @@ class ResourceConfig(ReplicaConfig):
     @field_validator("value")
     @classmethod
     def _is_a_quantity(cls, value: str) -> str:
-        if not parse_quantity(value):
+        if not 0 < (parse_quantity(value) or 0) <= _LARGEST:
             raise ValueError("expected a number or a quantity above 0, such as 50, 500m or 256Mi")
         return value
 

@@ -26,7 +26,9 @@ SAME_AS = {
     "redis-sentinel-streams": "redis-streams",
 }
 # Where ours differs on purpose, and why.
-DIFFERENT: Mapping[tuple[str, str], str] = {}
+DIFFERENT: Mapping[tuple[str, str], str] = {
+    ("rabbitmq", "mode"): "KEDA's default Unknown is its word for none: QueueLength",
+}
 OWN = {plugin.type: plugin.found for plugin in plugins.installed() if plugin.distribution == plugins.DISTRIBUTION}
 
 

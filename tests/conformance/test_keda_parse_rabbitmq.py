@@ -35,7 +35,8 @@ def load(path: Path) -> list[dict[str, Any]]:
 def merged(case: Mapping[str, Any]) -> dict[str, Any]:
     """Take each parameter from where its declaration allows: metadata, then environment, then authentication."""
     properties = RabbitMQConfig.model_json_schema()["properties"]
-    sources = {name: found.get("sources", "M") for name, found in properties.items()} | dict.fromkeys(OAUTH, "A")
+    sources = {name: found.get("sources", "M") for name, found in properties.items()}
+    sources |= dict.fromkeys((*OAUTH, *CLOUD), "A")
     metadata, auth, env = (dict(case.get(part) or {}) for part in ("metadata", "auth_params", "resolved_env"))
     parameters: dict[str, Any] = {}
     for name, letters in sources.items():
