@@ -14,14 +14,21 @@ import psutil
 
 from benchmarks.machine import percentile
 from benchmarks.service_under_test import Observed, load, serving
-from benchmarks.sources import LoadedRedis, LoadedSource
+from benchmarks.sources.kafka import LoadedKafka
+from benchmarks.sources.loaded import LoadedSource
+from benchmarks.sources.rabbitmq import LoadedRabbitMQ
+from benchmarks.sources.redis import LoadedRedis
 from scaler import wiring
 from scaler.observability import logs
 
 SECONDS = float(os.environ.get("SCALER_BENCH_SECONDS", "60"))
 _SETTLE_S = 25.0
 # How many triggers of each source, and the seconds between two reads of one.
-FLEETS: tuple[tuple[type[LoadedSource], int, float], ...] = ((LoadedRedis, 10_000, 5.0),)
+FLEETS: tuple[tuple[type[LoadedSource], int, float], ...] = (
+    (LoadedRedis, 10_000, 5.0),
+    (LoadedRabbitMQ, 10_000, 5.0),
+    (LoadedKafka, 1_000, 5.0),
+)
 # The comparison: more connections than these, and a naive loop meets the limits of servers.
 NAIVE_TRIGGERS = 500
 NAIVE_INTERVAL_S = 1.0

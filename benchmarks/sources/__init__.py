@@ -1,0 +1,1 @@
+"""Event sources under load, one module each."""
