@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,12 +12,13 @@ import structlog
 
 from scaler.actuators.crashes import CrashBackoff
 from scaler.actuators.keeping import Keeper
+from scaler.actuators.operations import Operations, outcome
 from scaler.actuators.planning import plan
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, blueprint, new_name
 from scaler.actuators.snapshot import Snapshot
 from scaler.model import App, Replica, ReplicaState, Workload
 from scaler.ports.actuator import Actuator, Applied, Usage
-from scaler.ports.errors import ActuatorError, EngineUnavailable, ReplicaRejected
+from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class ReplicaActuator(Actuator):
         )
         self._apps: dict[str, dict[str, App]] = {}
         self._applied: set[str] = set()
-        self._operations: dict[str, set[asyncio.Task[str]]] = {}
+        self._operations = Operations(self._stale)
         self._seen: dict[str, dict[str, Any]] = {}
         self._changed: dict[str, None] = {}
         self._changed_any = asyncio.Event()
@@ -85,9 +86,7 @@ class ReplicaActuator(Actuator):
             self._upkeep.cancel()
             await asyncio.wait([self._upkeep])
             self._upkeep = None
-        under_way = [task for tasks in self._operations.values() for task in tasks]
-        if under_way:
-            await asyncio.wait(under_way)
+        await self._operations.settle()
         await self._snapshot.settle()
         await self._keeper.close()
         await self._runtime.close()
@@ -123,7 +122,7 @@ class ReplicaActuator(Actuator):
         app = self._remember(workload)
         if app is None:
             raise ReplicaRejected(f"{workload.name}: this actuator runs apps only, not what runs elsewhere")
-        await self._settled(workload.name)
+        await self._operations.settled(workload.name)
         units = (await self._snapshot.get()).get(workload.name, ())
         steps = plan([self._replica(unit) for unit in units], app.revision, count)
         victims = {replica.id for replica in steps.stop}
@@ -131,15 +130,15 @@ class ReplicaActuator(Actuator):
             unit for unit in units if unit.state is UnitState.CREATED and not unit.stopping and unit.id not in victims
             and unit.revision == app.revision
         ]  # fmt: skip
-        stops = [self._begin(workload.name, self._stop(unit)) for unit in units if unit.id in victims]
+        stops = [self._operations.begin(workload.name, self._stop(unit)) for unit in units if unit.id in victims]
         starts: list[asyncio.Task[str]] = []
         try:
             if unstarted or steps.create:
                 blueprint("", workload.name, app, dns_suffix=self._dns_suffix)  # is it runnable at all?
                 await self._runtime.prepare(app)
             plans = [self._blueprint(new_name(workload.name, app), workload.name, app) for _ in range(steps.create)]
-            starts = [self._begin(workload.name, self._resume(unit, app)) for unit in unstarted]
-            starts += [self._begin(workload.name, self._create(each)) for each in plans]
+            starts = [self._operations.begin(workload.name, self._resume(unit, app)) for unit in unstarted]
+            starts += [self._operations.begin(workload.name, self._create(each)) for each in plans]
         finally:
             if stops or starts:
                 await asyncio.wait([*stops, *starts])
@@ -150,19 +149,19 @@ class ReplicaActuator(Actuator):
         self._apps[workload.name] = {
             revision: known for revision, known in self._apps[workload.name].items() if revision in revisions
         }
-        return _outcome(stops, starts)
+        return outcome(stops, starts)
 
     async def remove(self, workload_name: str) -> None:
         """See `Actuator.remove`."""
         self._applied.discard(workload_name)
         self._apps.pop(workload_name, None)
-        await self._settled(workload_name)
+        await self._operations.settled(workload_name)
         while True:
             absorbed = self._absorbed
             units = (await self._snapshot.get()).get(workload_name, ())
             if not units:
                 return await self._keeper.settle()
-            stops = [self._begin(workload_name, self._stop(unit)) for unit in units if not unit.stopping]
+            stops = [self._operations.begin(workload_name, self._stop(unit)) for unit in units if not unit.stopping]
             if stops:
                 await asyncio.wait(stops)
                 for task in stops:
@@ -170,28 +169,6 @@ class ReplicaActuator(Actuator):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._retry_s):
                     await absorbed.wait()
-
-    # Operations under way: they outlive a cancelled caller, and the next call on the workload waits for them.
-
-    def _begin(self, workload: str, step: Coroutine[Any, Any, str]) -> asyncio.Task[str]:
-        tasks = self._operations.setdefault(workload, set())
-        task = asyncio.create_task(step, name=f"actuator:apply:{workload}")
-        tasks.add(task)
-
-        def ended(task: asyncio.Task[str]) -> None:
-            tasks.discard(task)
-            if not tasks and self._operations.get(workload) is tasks:
-                del self._operations[workload]
-            if not task.cancelled() and (error := task.exception()) and not isinstance(error, ActuatorError):
-                log.error("replica_operation_failed", workload=workload, exc_info=error)
-            self._stale()
-
-        task.add_done_callback(ended)
-        return task
-
-    async def _settled(self, workload: str) -> None:
-        while tasks := self._operations.get(workload):
-            await asyncio.wait(tuple(tasks))
 
     async def _stop(self, unit: Unit) -> str:
         await self._keeper.stop(unit)
@@ -281,16 +258,3 @@ class ReplicaActuator(Actuator):
         return Replica(
             unit.id, unit.name, unit.workload, unit.revision, state, unit.started_at, history.restarts, detail
         )
-
-
-def _outcome(stops: Sequence[asyncio.Task[str]], starts: Sequence[asyncio.Task[str]]) -> Applied:
-    done = [task for task in (*stops, *starts) if task.exception() is None]
-    errors = [error for task in (*starts, *stops) if (error := task.exception())]
-    bugs = [error for error in errors if not isinstance(error, ActuatorError)]
-    if errors and (bugs or not done):
-        raise (bugs or errors)[0]
-    return Applied(
-        started=tuple(task.result() for task in starts if task in done),
-        stopped=tuple(task.result() for task in stops if task in done),
-        failed=tuple(str(error) for error in errors),
-    )

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
-from scaler.actuators.runtime import Unit
+
+class Listed(Protocol):
+    """What a listing consists of."""
+
+    @property
+    def workload(self) -> str:
+        """What it belongs to."""
+
+    @property
+    def created_at(self) -> float:
+        """Seconds since the epoch."""
+
+    @property
+    def name(self) -> str:
+        """What an operator reads."""
 
 
-class Snapshot:
+T = TypeVar("T", bound=Listed)
+
+
+class Snapshot(Generic[T]):
     """The latest listing, read again after every `invalidate` and when older than `max_age_s`.
 
     However many workloads ask, at most one listing is under way, and one more after it when something changed
@@ -17,8 +35,8 @@ class Snapshot:
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[Sequence[Unit]]],
-        absorb: Callable[[Sequence[Unit]], None],
+        read: Callable[[], Awaitable[Sequence[T]]],
+        absorb: Callable[[Sequence[T]], None],
         *,
         max_age_s: float,
     ) -> None:
@@ -29,13 +47,13 @@ class Snapshot:
         self._read_version = -1
         self._read_at = 0.0
         self._reading: asyncio.Task[None] | None = None
-        self._units: Mapping[str, tuple[Unit, ...]] = {}
+        self._units: Mapping[str, tuple[T, ...]] = {}
 
     def invalidate(self) -> None:
         """Forget the listing: something changed, or may have."""
         self._version += 1
 
-    async def get(self) -> Mapping[str, tuple[Unit, ...]]:
+    async def get(self) -> Mapping[str, tuple[T, ...]]:
         """Return the units by workload, oldest first, no older than this call's latest `invalidate`.
 
         Raises:
@@ -64,7 +82,7 @@ class Snapshot:
     async def _refresh(self, version: int) -> None:
         began = asyncio.get_running_loop().time()
         units = sorted(await self._read(), key=lambda unit: (unit.created_at, unit.name))
-        grouped: dict[str, list[Unit]] = {}
+        grouped: dict[str, list[T]] = {}
         for unit in units:
             grouped.setdefault(unit.workload, []).append(unit)
         self._units = {workload: tuple(members) for workload, members in grouped.items()}

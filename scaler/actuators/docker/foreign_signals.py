@@ -35,6 +35,10 @@ class ForeignSignals:
         if action in {"start", "destroy"}:
             self._ours.discard(container_id)
 
+    def pending(self, container_id: str) -> bool:
+        """Return whether this container was signalled by somebody else, and has not ended since."""
+        return container_id in self._dying
+
     def forget(self) -> None:
         """Start over: the stream broke, so the engine has gone or events were missed."""
         self._dying.clear()
