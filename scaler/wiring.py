@@ -15,10 +15,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from scaler import manifest
-from scaler.actuators.docker.actuator import DockerActuator
-from scaler.actuators.docker.client import EngineClient
-from scaler.actuators.process.actuator import ProcessActuator
+from scaler import actuating, manifest
 from scaler.engine import garbage, plugins, state_dir
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
@@ -38,7 +35,7 @@ from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.actuator import Actuator
-from scaler.ports.errors import ActuatorError, ConfigError, EngineUnavailable, InvalidManifest, Problem
+from scaler.ports.errors import ActuatorError, ConfigError, InvalidManifest, Problem
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 
@@ -100,7 +97,7 @@ async def run(settings: Settings) -> None:
     """
     with state_dir.open_locked(settings.state_dir) as directory:
         configuration = _load_configuration(settings)
-        kind = await _choose_actuator(settings, directory)
+        kind = await actuating.choose(settings.actuator, directory, network=settings.network)
         with api.bind(settings.listen) as listener:
             await _serve(settings, directory, configuration, kind, listener)
 
@@ -117,7 +114,7 @@ async def down(path: Path) -> int:
         kind = (directory.read_note("actuator") or {}).get("kind")
         if kind is None:
             return 0
-        async with _make_actuator(kind, directory, network=None) as actuator:
+        async with actuating.make_actuator(kind, directory, network=None) as actuator:
             owned = await actuator.owned()
             count = sum(map(len, owned.values()))
             try:
@@ -200,49 +197,15 @@ def _load_configuration(settings: Settings) -> Configuration:
             location=workload.location or SourceLocation("manifest", 1, 1),
             path="spec.scaleTargetRef",
             found=f"{workload.target.kind} {workload.target.name!r}",
-            expected="the kind ContainerApp and an app of the same manifests",
+            expected="the kind ContainerApp with an app of the same manifests, or ComposeService",
             hint=f"running a {workload.target.kind} is not supported yet; validate and simulate take it",
         )
         for workload in loaded.workloads
-        if isinstance(workload.target, ForeignTarget)
+        if isinstance(workload.target, ForeignTarget) and workload.target.kind not in actuating.FOREIGN_KINDS
     ]
     if foreign:
         raise InvalidManifest(foreign)
     return Configuration(loaded.workloads, loaded.files, before)
-
-
-async def _choose_actuator(settings: Settings, directory: StateDir) -> str:
-    """Return the actuator's kind: as asked, else what this state dir had before, else Docker where it answers."""
-    before = (directory.read_note("actuator") or {}).get("kind")
-    kind = str(settings.actuator)
-    if kind == "auto":
-        kind = before or ("docker" if await _docker_answers() else "process")
-    if before is not None and before != kind:
-        raise ConfigError(
-            f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
-            " end them with `scaler down`, or give this service another --state-dir"
-        )
-    log.info("actuator_chosen", kind=kind)
-    if settings.network is not None and kind != "docker":
-        log.warning("option_ignored", option="--network", hint="only containers join a network")
-    return kind
-
-
-async def _docker_answers() -> bool:
-    client = EngineClient(None, threads=1, timeout_s=3)
-    try:
-        await client.call(lambda api: api.ping())
-    except EngineUnavailable:
-        return False
-    finally:
-        client.close()
-    return True
-
-
-def _make_actuator(kind: str, directory: StateDir, *, network: str | None) -> Actuator:
-    if kind == "docker":
-        return DockerActuator(directory.owner, network=network)
-    return ProcessActuator(directory.owner, directory.path)
 
 
 async def _serve(
@@ -258,7 +221,7 @@ async def _serve(
         store = await stack.enter_async_context(SqliteStateStore(directory.database))
         memory = Memory(store)
         await memory.load()
-        actuator = await stack.enter_async_context(_make_actuator(kind, directory, network=settings.network))
+        actuator = await stack.enter_async_context(actuating.make_actuator(kind, directory, network=settings.network))
         service = await stack.enter_async_context(make_service(actuator, memory, recorder))
         reloader = Reloader(lambda: _load_configuration(settings), service.reconfigure, recorder)
         server = api.Server(api.make_app(board, registry))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from scaler.manifest.problems import Report, closest, describe, dotted, listed
 from scaler.manifest.triggers import Scalers
 from scaler.manifest.values import Outside, OutsideValues
 from scaler.manifest.yaml_documents import Flaw
-from scaler.model import App, ForeignTarget, SourceLocation, Workload
+from scaler.model import COMPOSE_SERVICE, App, ForeignTarget, SourceLocation, Workload
 from scaler.ports.errors import InvalidManifest, Problem
 
 
@@ -161,7 +162,7 @@ class _Loading:
     def _claim(self, scaled_by: dict[tuple[str, str, str], DeclaredScaling], scaling: DeclaredScaling) -> bool:
         if not scaling.target.name:
             return True
-        namespace = "" if scaling.kind == APP_KIND else scaling.namespace
+        namespace = "" if scaling.kind in {APP_KIND, COMPOSE_SERVICE} else scaling.namespace
         other = scaled_by.setdefault((scaling.kind, namespace, scaling.target.name), scaling)
         if other is scaling:
             return True
@@ -185,6 +186,8 @@ class _Loading:
         target: App | ForeignTarget = ForeignTarget(declared.kind, name)
         optional = self.outside.presence is Outside.OPTIONAL
         environment = Environment(dict(self.outside.environ), "the service's environment", optional=optional)
+        if declared.kind == COMPOSE_SERVICE and name and not re.fullmatch(r"[a-z0-9][a-z0-9_-]*/[^/\s]+", name):
+            declared.report.error(("spec", "scaleTargetRef", "name"), "a compose service as PROJECT/SERVICE")
         app = self._apps.get(name) if declared.kind == APP_KIND else None
         lost = declared.kind == APP_KIND and app is None
         if app is not None:

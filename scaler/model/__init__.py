@@ -32,9 +32,10 @@ from scaler.model.reading import Reading
 from scaler.model.replica import Replica, ReplicaCounts, ReplicaState, ready_count, staying
 from scaler.model.state import DecisionState, Recommendation, ScaleEvent
 from scaler.model.usage import ReplicaSample, Resource
-from scaler.model.workload import ForeignTarget, SourceLocation, Trigger, Workload
+from scaler.model.workload import COMPOSE_SERVICE, ForeignTarget, SourceLocation, Trigger, Workload
 
 __all__ = [
+    "COMPOSE_SERVICE",
     "App",
     "Container",
     "Decision",

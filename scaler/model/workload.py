@@ -12,6 +12,9 @@ from scaler.model.policy import ScalingPolicy, TriggerPolicy
 DEFAULT_POLLING_INTERVAL_S = 5.0
 MIN_POLLING_INTERVAL_S = 0.1
 
+# The kind of target (KEDA `scaleTargetRef.kind`) that is a service of Docker Compose; its name is `PROJECT/SERVICE`.
+COMPOSE_SERVICE = "ComposeService"
+
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:

@@ -13,6 +13,7 @@ ScalerError
 └── ActuatorError                replicas could not be made to match
     ├── EngineUnavailable        Transient: the container engine does not answer
     ├── RegistryUnavailable      Transient: an image's registry does not answer the engine
+    ├── TargetUnavailable        Transient: what runs elsewhere and is to be scaled is not there, or is stopped
     └── ReplicaRejected          Permanent: no such image, bad command, a volume that cannot be made
 
 The engine asks one question of a SourceError or ActuatorError: is it `Transient` (try again soon, with back-off) or
@@ -151,6 +152,10 @@ class EngineUnavailable(Transient, ActuatorError):
 
 class RegistryUnavailable(Transient, ActuatorError):
     """An image's registry does not answer the engine."""
+
+
+class TargetUnavailable(Transient, ActuatorError):
+    """What runs elsewhere and is to be scaled is not there, or somebody stopped it."""
 
 
 class ReplicaRejected(Permanent, ActuatorError):

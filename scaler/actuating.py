@@ -1,0 +1,61 @@
+"""The actuators of a service: which ones, and how they are put together."""
+
+from __future__ import annotations
+
+import structlog
+
+from scaler.actuators.compose.actuator import ComposeActuator
+from scaler.actuators.docker.actuator import DockerActuator
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.process.actuator import ProcessActuator
+from scaler.actuators.routing import RoutingActuator
+from scaler.engine.state_dir import StateDir
+from scaler.model import COMPOSE_SERVICE
+from scaler.ports.actuator import Actuator
+from scaler.ports.errors import ConfigError, EngineUnavailable
+
+log = structlog.get_logger(__name__)
+
+# What runs already and can be scaled: kinds of `scaleTargetRef`.
+FOREIGN_KINDS = frozenset({COMPOSE_SERVICE})
+
+
+async def choose(wanted: str, directory: StateDir, *, network: str | None) -> str:
+    """Return the kind of what runs apps: as asked, else what this state dir had before, else Docker where it answers.
+
+    Raises:
+        ConfigError: The state dir owns replicas of another kind.
+    """
+    before = (directory.read_note("actuator") or {}).get("kind")
+    kind = str(wanted)
+    if kind == "auto":
+        kind = before or ("docker" if await _docker_answers() else "process")
+    if before is not None and before != kind:
+        raise ConfigError(
+            f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
+            " end them with `scaler down`, or give this service another --state-dir"
+        )
+    log.info("actuator_chosen", kind=kind)
+    if network is not None and kind != "docker":
+        log.warning("option_ignored", option="--network", hint="only containers join a network")
+    return kind
+
+
+def make_actuator(kind: str, directory: StateDir, *, network: str | None) -> Actuator:
+    """Return what scales everything: apps of this state dir's owner, and what runs elsewhere."""
+    if kind == "docker":
+        apps: Actuator = DockerActuator(directory.owner, network=network)
+    else:
+        apps = ProcessActuator(directory.owner, directory.path)
+    return RoutingActuator(apps, {COMPOSE_SERVICE: ComposeActuator()})
+
+
+async def _docker_answers() -> bool:
+    client = EngineClient(None, threads=1, timeout_s=3)
+    try:
+        await client.call(lambda api: api.ping())
+    except EngineUnavailable:
+        return False
+    finally:
+        client.close()
+    return True

@@ -1,0 +1,1 @@
+"""Services that `docker compose up` started, scaled where they are."""

@@ -1,0 +1,246 @@
+"""The actuator for services that `docker compose up` started on one Docker engine."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import ClassVar
+
+import structlog
+
+from scaler.actuators.compose.containers import ServiceContainer, ServiceName, newest
+from scaler.actuators.compose.engine import ServiceEngine
+from scaler.actuators.compose.picture import Picture
+from scaler.actuators.compose.planning import Standing, plan
+from scaler.actuators.compose.replication import copy_of, networks_of, why_single
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.operations import Operations, outcome
+from scaler.model import COMPOSE_SERVICE, Replica, ReplicaState, Workload
+from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.errors import ActuatorError, ReplicaRejected, TargetUnavailable
+
+log = structlog.get_logger(__name__)
+
+_STATES = {"running": ReplicaState.READY, "paused": ReplicaState.NOT_READY, "restarting": ReplicaState.CRASHED}
+_HEALTH = {"starting": ReplicaState.STARTING, "unhealthy": ReplicaState.NOT_READY}
+
+
+class ComposeActuator(Actuator):
+    """Scales services where they are, by the engine itself: compose lists, updates and removes what it finds.
+
+    Nothing is owned: a service is known by compose's labels, and stays when its workload goes. The engine is asked
+    for the first time when a workload needs it.
+
+    Args:
+        base_url: The engine's address; None takes `DOCKER_HOST` and its companions, as the docker command does.
+        threads: How many calls to the engine may be under way.
+        timeout_s: Deadline of one call to the engine.
+        listing_max_age_s: A listing older than this is read again although no event asked for it.
+    """
+
+    kind: ClassVar[str] = "compose"
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        threads: int = 16,
+        timeout_s: float = 60.0,
+        listing_max_age_s: float = 1.0,
+    ) -> None:
+        self._client = EngineClient(base_url, threads=threads, timeout_s=timeout_s)
+        self._engine = ServiceEngine(self._client)
+        self._picture = Picture(self._client, self._engine, self._report, max_age_s=listing_max_age_s)
+        self._operations = Operations(self._picture.stale)
+        self._workloads: dict[ServiceName, str] = {}
+        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._changed: dict[str, None] = {}
+        self._changed_any = asyncio.Event()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._operations.settle()
+        stops = list(self._stops.values())
+        for task in stops:
+            task.cancel()  # the engine ends them; what remains to be removed is found by the next run
+        if stops:
+            await asyncio.wait(stops)
+        await self._picture.close()
+        self._client.close()
+
+    async def observe(self, workload: Workload) -> tuple[Replica, ...]:
+        """See `Actuator.observe`."""
+        containers = await self._picture.containers(self._watch(workload))
+        return tuple(
+            Replica(
+                id=each.id,
+                name=each.name,
+                workload=workload.name,
+                revision=each.config_hash[:10],
+                state=state,
+                started_at=each.started_at,
+                restarts=each.restarts,
+                detail=_detail(each),
+            )
+            for each in containers
+            if (state := self._state(each)) is not None
+        )
+
+    async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
+        """Return nothing: what compose made is compose's."""
+        return {}
+
+    async def remove(self, workload_name: str) -> None:
+        """Leave the service as it is, and look at it no more."""
+        for service in [each for each, name in self._workloads.items() if name == workload_name]:
+            del self._workloads[service]
+            self._picture.unwatch(service)
+
+    async def changes(self) -> AsyncIterator[str]:
+        """See `Actuator.changes`."""
+        while True:
+            await self._changed_any.wait()
+            while self._changed:
+                name = next(iter(self._changed))
+                del self._changed[name]
+                yield name
+            self._changed_any.clear()
+
+    async def apply(self, workload: Workload, count: int) -> Applied:
+        """See `Actuator.apply`.
+
+        Raises:
+            TargetUnavailable: The service has no container, or somebody stopped it.
+        """
+        service = self._watch(workload)
+        await self._operations.settled(str(service))
+        await self._picture.quiet(service)
+        containers = await self._picture.containers(service)
+        if not containers:
+            raise TargetUnavailable(f"the compose service {service} has no container; `docker compose up` makes it")
+        if self._picture.is_held(containers):
+            if count == 0:
+                return Applied()
+            raise TargetUnavailable(
+                f"the compose service {service} was stopped by hand; `docker compose start` or `up` lets it scale again"
+            )
+        return await self._apply(service, containers, count)
+
+    async def _apply(self, service: ServiceName, containers: tuple[ServiceContainer, ...], count: int) -> Applied:
+        definition = newest(containers)
+        single = why_single(definition)
+        standings = [Standing(each, self._state(each)) for each in containers if _is_whole(each, definition)]
+        steps = plan(standings, definition, min(count, 1) if single else count)
+        halves = [each for each in containers if not _is_whole(each, definition)]
+        if single and steps.create:
+            raise TargetUnavailable(f"the only container of the compose service {service} is still stopping")
+        key = str(service)
+        stops = [self._stop(each, remove=True) for each in steps.stop]
+        if steps.park is not None:
+            stops.append(self._stop(steps.park, remove=False))
+        image = await self._engine.image(definition) if steps.create else ""
+        numbers = _free_numbers(containers)
+        starts = [self._operations.begin(key, self._start(each)) for each in steps.start]
+        starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(steps.create)]
+        removals = [self._operations.begin(key, self._remove(each)) for each in (*steps.remove, *halves)]
+        if starts or removals:
+            await asyncio.wait([*starts, *removals])
+        applied = outcome(removals, starts)
+        if single and count > 1:
+            raise ReplicaRejected(f"the compose service {service} can have one replica only: {single}")
+        return Applied(applied.started, tuple(stops), applied.failed)
+
+    # Steps. A stop lasts as long as the container takes; all others are short.
+
+    def _stop(self, container: ServiceContainer, *, remove: bool) -> str:
+        self._picture.stopping(container)
+        task = asyncio.create_task(self._end(container, remove=remove), name=f"compose:stop:{container.name}")
+        self._stops[container.id] = task
+
+        def ended(_: asyncio.Task[None]) -> None:
+            del self._stops[container.id]
+            self._picture.stale()
+
+        task.add_done_callback(ended)
+        return container.name
+
+    async def _end(self, container: ServiceContainer, *, remove: bool) -> None:
+        try:
+            await self._engine.stop(container.id)
+            if remove:
+                await self._engine.remove(container.id)
+        except ActuatorError as error:
+            log.debug("replica_not_stopped", replica=container.name, error=str(error))  # the next step does it again
+        except Exception:
+            # Nobody waits for it.
+            log.exception("replica_operation_failed", replica=container.name)
+
+    async def _remove(self, container: ServiceContainer) -> str:
+        await self._engine.remove(container.id)
+        return container.name
+
+    async def _start(self, container: ServiceContainer) -> str:
+        await self._engine.start(container.id, container.name)
+        self._picture.started(container.id, container.service)
+        return container.name
+
+    async def _create(self, definition: ServiceContainer, numbers: Iterator[int], image: str) -> str:
+        while True:
+            copy = copy_of(definition, next(numbers), image)
+            container_id = await self._engine.create(copy)
+            if container_id is not None:
+                break
+        try:
+            await self._engine.start(container_id, copy.name)
+        except ReplicaRejected:
+            await self._engine.remove(container_id)
+            raise
+        self._picture.started(container_id, definition.service)
+        return copy.name
+
+    # What exists.
+
+    def _watch(self, workload: Workload) -> ServiceName:
+        service = ServiceName.of_target(workload.target)
+        if service is None:
+            raise ReplicaRejected(f"{workload.name}: this actuator scales targets of the kind {COMPOSE_SERVICE} only")
+        self._workloads[service] = workload.name
+        self._picture.watch(service)
+        return service
+
+    def _report(self, service: ServiceName) -> None:
+        name = self._workloads.get(service)
+        if name is not None:
+            self._changed[name] = None
+            self._changed_any.set()
+
+    def _state(self, container: ServiceContainer) -> ReplicaState | None:
+        """Return the state of the replica that a container is; None when it is none."""
+        if container.id in self._stops:
+            return ReplicaState.STOPPING
+        if container.stopped:
+            return ReplicaState.CRASHED if self._picture.has_crashed(container) else None
+        if container.state == "running":
+            return _HEALTH.get(container.health, ReplicaState.READY)
+        return _STATES.get(container.state)
+
+
+def _detail(container: ServiceContainer) -> str:
+    if container.state == "running":
+        return "its health check fails" if container.health == "unhealthy" else ""
+    return container.detail or container.state
+
+
+def _is_whole(container: ServiceContainer, definition: ServiceContainer) -> bool:
+    """Whether it is connected to all networks; one that was being made when this service ended may not be."""
+    return container.state != "created" or (
+        container.config_hash != definition.config_hash or networks_of(container) >= networks_of(definition)
+    )
+
+
+def _free_numbers(containers: Sequence[ServiceContainer]) -> Iterator[int]:
+    taken = {each.number for each in containers}
+    return (number for number in itertools.count(1) if number not in taken)

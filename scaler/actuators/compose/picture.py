@@ -1,0 +1,192 @@
+"""What exists of the services that are scaled, and what of it somebody else is changing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from scaler.actuators.compose.containers import PROJECT, ServiceContainer, ServiceName, container_of
+from scaler.actuators.compose.engine import ServiceEngine
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.events import EventStream
+from scaler.actuators.docker.foreign_signals import ForeignSignals
+from scaler.actuators.snapshot import Snapshot
+from scaler.ports.errors import EngineUnavailable
+
+log = structlog.get_logger(__name__)
+
+# Events of a burst that arrive within this time cost one listing.
+_COALESCE_S = 0.02
+_RETRY_S = 1.0
+# What happens within a container changes nothing about it; health checks cause three of these each time.
+_INNER = ("exec_", "attach", "detach", "resize", "top", "copy", "export", "archive-path", "extract-to-dir")
+
+
+class Picture:
+    """One listing of all compose's containers; those of watched services are inspected, once for each change.
+
+    Args:
+        client: The engine, watched from the first `watch` on.
+        reported: Called with a service whose containers changed.
+        max_age_s: A listing older than this is read again although no event asked for it.
+    """
+
+    def __init__(
+        self, client: EngineClient, engine: ServiceEngine, reported: Callable[[ServiceName], None], *, max_age_s: float
+    ) -> None:
+        self._client = client
+        self._engine = engine
+        self._reported = reported
+        self._snapshot: Snapshot[ServiceContainer] = Snapshot(self._read, self._absorb, max_age_s=max_age_s)
+        self._events: EventStream | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self._stale_event = asyncio.Event()
+        self._watched: set[ServiceName] = set()
+        self._inspected: dict[str, Mapping[str, Any]] = {}
+        self._outdated: set[str] = set()
+        self._projects: dict[str, str] = {}
+        self._signals: dict[str, ForeignSignals] = {}
+        self._ran: set[str] = set()
+        self._stopped_by_hand: set[str] = set()
+        self._seen: dict[ServiceName, dict[str, Any]] = {}
+
+    def watch(self, service: ServiceName) -> None:
+        """Look at this service from now on."""
+        if self._events is None:
+            self._events = EventStream(self._client, PROJECT, self._happened)
+            self._upkeep = asyncio.create_task(self._keep_listing(), name="compose:upkeep")
+        if service not in self._watched:
+            self._watched.add(service)
+            self.stale()
+
+    def unwatch(self, service: ServiceName) -> None:
+        """Look at it no more."""
+        self._watched.discard(service)
+        self._seen.pop(service, None)
+
+    async def close(self) -> None:
+        """End the watching."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait([self._upkeep])
+        await self._snapshot.settle()
+        if self._events is not None:
+            await self._events.close()
+
+    async def containers(self, service: ServiceName) -> tuple[ServiceContainer, ...]:
+        """Return a watched service's containers, oldest first.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        return (await self._snapshot.get()).get(str(service), ())
+
+    def has_crashed(self, container: ServiceContainer) -> bool:
+        """Whether it ended on its own since it was seen running or was started here.
+
+        What is found ended when this service, the engine or the container's service comes up is just stopped: whether
+        it crashed, was stopped or lost its machine cannot be told any more.
+        """
+        return container.stopped and container.id in self._ran
+
+    def is_held(self, containers: Sequence[ServiceContainer]) -> bool:
+        """Whether somebody else stopped the last replicas of a service, and none runs since."""
+        return all(each.stopped for each in containers) and any(each.id in self._stopped_by_hand for each in containers)
+
+    async def quiet(self, service: ServiceName) -> None:
+        """Wait until nobody else stops containers of the service's project, as `docker compose` does on its way."""
+        signals = self._signals.get(service.project)
+        if signals is not None:
+            await signals.quiet()
+
+    def stopping(self, container: ServiceContainer) -> None:
+        """Note that we are about to stop this container."""
+        self._of_project(container.service.project).sent(container.id)
+        self._ran.discard(container.id)
+
+    def started(self, container_id: str, service: ServiceName) -> None:
+        """Note that we started this container: if it ends, it does so on its own."""
+        self._projects[container_id] = service.project
+        self._stopped_by_hand.discard(container_id)
+        self._ran.add(container_id)
+        self.stale()
+
+    def stale(self) -> None:
+        """Look again: something changed, or may have."""
+        self._snapshot.invalidate()
+        self._stale_event.set()
+
+    def _of_project(self, project: str) -> ForeignSignals:
+        return self._signals.setdefault(project, ForeignSignals())
+
+    def _happened(self, container_id: str | None, action: str) -> None:
+        if container_id is None:
+            # Events may have been missed: what ended meanwhile did so for reasons unknown.
+            for signals in self._signals.values():
+                signals.forget()
+            self._ran.clear()
+            self._stopped_by_hand.clear()
+            self._outdated |= self._inspected.keys()
+            self._inspected.clear()
+        elif action.startswith(_INNER):
+            return
+        else:
+            project = self._projects.get(container_id)
+            if project is not None:
+                signals = self._of_project(project)
+                if action == "die" and signals.pending(container_id):
+                    self._stopped_by_hand.add(container_id)
+                    self._ran.discard(container_id)
+                signals.happened(container_id, action, asyncio.get_running_loop().time())
+            self._outdated.add(container_id)
+            self._inspected.pop(container_id, None)
+        self.stale()
+
+    async def _read(self) -> Sequence[ServiceContainer]:
+        self._outdated.clear()
+        rows = await self._engine.rows()
+        self._projects = {row["Id"]: row["Labels"][PROJECT] for row in rows}
+        self._ran &= self._projects.keys()
+        self._stopped_by_hand &= self._projects.keys()
+        wanted = {row["Id"]: row["State"] for row in rows if ServiceName.of_labels(row["Labels"]) in self._watched}
+        self._inspected = {
+            key: known
+            for key, known in self._inspected.items()
+            if key in wanted and known["State"]["Status"] == wanted[key]
+        }
+        found = await self._engine.inspect([key for key in wanted if key not in self._inspected])
+        # An event that came meanwhile may make an inspection old: the listing that it causes asks again.
+        self._inspected |= {key: each for key, each in found.items() if key not in self._outdated}
+        known = self._inspected | found
+        return [container_of(known[key]) for key in wanted if key in known]
+
+    def _absorb(self, containers: Sequence[ServiceContainer]) -> None:
+        seen: dict[ServiceName, dict[str, Any]] = {}
+        for each in containers:
+            seen.setdefault(each.service, {})[each.id] = (each.state, each.health, each.started_at)
+            if not each.stopped:
+                self._ran.add(each.id)
+                self._stopped_by_hand.discard(each.id)
+        for service in self._seen.keys() | seen.keys():
+            if self._seen.get(service) != seen.get(service):
+                self._reported(service)
+        self._seen = seen
+
+    async def _keep_listing(self) -> None:
+        while True:
+            await self._stale_event.wait()
+            await asyncio.sleep(_COALESCE_S)
+            self._stale_event.clear()
+            try:
+                await self._snapshot.get()
+            except EngineUnavailable:
+                await asyncio.sleep(_RETRY_S)
+                self._stale_event.set()
+            except Exception:
+                # Supervised: without this task nothing would be noticed, and nobody would know.
+                log.exception("compose_upkeep_failed")
+                await asyncio.sleep(_RETRY_S)
+                self._stale_event.set()

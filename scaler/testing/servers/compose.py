@@ -1,0 +1,72 @@
+"""A Docker Compose project in a folder, used as its users do: by the command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from scaler.testing.servers.docker import DockerServer
+
+# `docker-compose` is 1.29 in Debian; a path to Compose v2 serves as well.
+COMMAND = os.environ.get("SCALER_COMPOSE", "docker-compose")
+_DEADLINE_S = 120
+
+
+class ComposeFailed(Exception):
+    """The command ended with an error; the text is what it wrote."""
+
+
+class ComposeProject:
+    """A project named `name` whose file is `folder/docker-compose.yml`."""
+
+    def __init__(self, engine: DockerServer, folder: Path, name: str) -> None:
+        self.name = name
+        self._engine = engine
+        self._file = folder / "docker-compose.yml"
+
+    def write(self, text: str) -> None:
+        """Write the compose file."""
+        self._file.write_text(text)
+
+    def run(self, *arguments: str) -> str:
+        """Run compose and return what it printed.
+
+        Raises:
+            ComposeFailed: It ended with an error.
+        """
+        done = subprocess.run(
+            [COMMAND, "--project-name", self.name, "--file", str(self._file), *arguments],
+            env={**os.environ, "DOCKER_HOST": self._engine.base_url},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_DEADLINE_S,
+        )
+        if done.returncode:
+            raise ComposeFailed(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def rows(self, service: str | None = None) -> list[dict[str, Any]]:
+        """Return the engine's listing of the project's containers, one-off ones included."""
+        labels = [f"com.docker.compose.project={self.name}"]
+        if service is not None:
+            labels.append(f"com.docker.compose.service={service}")
+        with self._engine.client() as client:
+            found: list[dict[str, Any]] = client.containers(all=True, filters={"label": labels})
+        return found
+
+    def states(self, service: str) -> dict[str, str]:
+        """Return the state of each container of a service by its id."""
+        return {row["Id"]: row["State"] for row in self.rows(service)}
+
+    def running(self, service: str) -> set[str]:
+        """Return the names of a service's containers that run."""
+        return {row["Names"][0].removeprefix("/") for row in self.rows(service) if row["State"] == "running"}
+
+    def inspect(self, container: str) -> dict[str, Any]:
+        """Return what the engine knows of a container."""
+        with self._engine.client() as client:
+            return client.inspect_container(container)

@@ -1,0 +1,117 @@
+"""Services under Docker Compose, scaled by a queue: from a ScaledObject and from labels."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from scaler.testing.polling import eventually
+from scaler.testing.servers.compose import ComposeProject
+from scaler.testing.servers.docker import DockerServer
+from scaler.testing.servers.redis import RedisServer
+from scaler.testing.service_process import ServiceProcess
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
+
+IMAGE = "scaler-test-compose:1"
+
+FILE = f"""\
+version: "2.4"
+services:
+  web:
+    image: {IMAGE}
+  worker:
+    image: {IMAGE}
+    stop_grace_period: 2s
+    networks: {{default: {{aliases: [crew]}}, back: {{}}}}
+    volumes: ["data:/data", "/scratch"]
+    environment: {{MODE: fast}}
+    LABELS
+networks: {{back: {{}}}}
+volumes: {{data: {{}}}}
+"""
+
+SCALED_OBJECT = """\
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {{name: crew}}
+spec:
+  scaleTargetRef: {{kind: ComposeService, name: {project}/worker}}
+  pollingInterval: 0.5
+  cooldownPeriod: 1
+  maxReplicaCount: 10
+  advanced:
+    horizontalPodAutoscalerConfig:
+      behavior: {{scaleDown: {{stabilizationWindowSeconds: 0, policies: [{{type: Pods, value: 100, periodSeconds: 1}}]}}}}
+  triggers:
+    - type: redis
+      metadata: {{address: "{host}:{port}", listName: jobs, listLength: "5"}}
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[DockerServer]:
+    with DockerServer(private=True) as server:
+        server.busybox_image(IMAGE, "trap 'exit 0' TERM; while :; do sleep 0.1; done")
+        yield server
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer.running() as server:
+        yield server
+
+
+@pytest.fixture
+def queue(redis: RedisServer) -> Iterator[Redis]:
+    with redis.client() as client:
+        yield client
+
+
+@pytest.fixture
+def project(engine: DockerServer, tmp_path: Path) -> Iterator[ComposeProject]:
+    project = ComposeProject(engine, tmp_path, f"shop{uuid.uuid4().hex[:6]}")
+    project.write(FILE.replace("LABELS", ""))
+    yield project
+    project.run("down", "--volumes", "--timeout", "1")
+
+
+def test_a_service_follows_its_queue_and_compose_finds_nothing_to_do(
+    engine: DockerServer, redis: RedisServer, queue: Redis, project: ComposeProject, tmp_path: Path
+) -> None:
+    """1 -> 0 -> 8 -> 0 -> 1; `up -d` recreates nothing, and `down` removes all."""
+    project.run("up", "-d")
+    manifest = SCALED_OBJECT.format(project=project.name, host=redis.host, port=redis.port)
+    service = ServiceProcess(tmp_path, manifest, actuator="docker", env={"DOCKER_HOST": engine.base_url})
+    web = project.states("web")
+    (worker,) = project.states("worker")
+    with service.running():
+        eventually(lambda: project.states("worker") == {worker: "exited"}, what="zero, with its definition kept")
+
+        queue.rpush("jobs", *range(40))
+        eventually(lambda: len(project.running("worker")) == 8, what="8 replicas")
+        assert project.states("worker")[worker] == "running"
+        listed = project.run("ps")
+        assert all(name in listed for name in project.running("worker"))
+        separator = project.inspect(worker)["Name"].removeprefix(f"/{project.name}")[0]
+        assert project.running("worker") == {f"{project.name}{separator}worker{separator}{n}" for n in range(1, 9)}
+
+        queue.delete("jobs")
+        eventually(lambda: project.states("worker") == {worker: "exited"}, what="zero again")
+        queue.rpush("jobs", 1)
+        eventually(lambda: project.states("worker") == {worker: "running"}, what="the same container again")
+
+        project.run("up", "-d")
+        assert project.states("worker") == {worker: "running"}
+        assert project.states("web") == web
+    assert service.events("actuation_failed", "actuator_bug", "service_task_failed") == []
+    assert project.states("worker") == {worker: "running"}
+    project.run("down", "--volumes", "--timeout", "1")
+    assert project.rows() == []
+    with engine.client() as client:
+        assert client.networks(names=[project.name]) == []
+        assert client.volumes()["Volumes"] in (None, [])
