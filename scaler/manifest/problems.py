@@ -98,6 +98,14 @@ class Report:
         """Whether the value, or something around it, was reported and dropped."""
         return any(path[:length] in self.broken for length in range(len(path) + 1))
 
+    def shown(self, path: Path) -> str:
+        """Return how a problem names a path."""
+        return dotted(path)
+
+    def worded(self, text: str) -> str:
+        """Return how a problem says a text that names fields."""
+        return text
+
     def error(
         self,
         path: Path,
@@ -122,14 +130,15 @@ class Report:
         """
         if self.is_broken(path):
             return
-        shown = describe(self.document.get(path)) if found is None else found
+        what = describe(self.document.get(path)) if found is None else found
         location = self.document.locate(path, key=at_key)
-        self.problems.append(Problem(location, dotted(path[:-1] if hide_key else path), shown, expected, hint, warning))
+        place = self.shown(path[:-1] if hide_key else path)
+        self.problems.append(Problem(location, place, what, self.worded(expected), self.worded(hint), warning))
 
     def add_hint(self, path: Path, hint: str) -> None:
         """Say more about a field that was reported already."""
         for index, problem in enumerate(self.problems):
-            if problem.location == self.document.locate(path) and problem.path == dotted(path):
+            if problem.location == self.document.locate(path) and problem.path == self.shown(path):
                 self.problems[index] = replace(problem, hint=hint)
 
     def unchecked(self, path: Path, expected: str, subject: str, *, found: str | None = None, hint: str = "") -> None:

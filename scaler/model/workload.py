@@ -18,14 +18,14 @@ COMPOSE_SERVICE = "ComposeService"
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """Where in the manifests something was written; lines and columns count from 1."""
+    """Where in the manifests something was written; lines and columns count from 1, and are 0 where there are none."""
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ spec:
   maxReplicaCount: 10
   advanced:
     horizontalPodAutoscalerConfig:
-      behavior: {{scaleDown: {{stabilizationWindowSeconds: 0, policies: [{{type: Pods, value: 100, periodSeconds: 1}}]}}}}
+      behavior: {{scaleDown: {{stabilizationWindowSeconds: 0}}}}
   triggers:
     - type: redis
       metadata: {{address: "{host}:{port}", listName: jobs, listLength: "5"}}

@@ -111,5 +111,8 @@ def container_of(inspected: Mapping[str, Any]) -> ServiceContainer:
 
 
 def newest(containers: tuple[ServiceContainer, ...]) -> ServiceContainer:
-    """Return the container by whose definition further replicas are made: the one that was made last."""
-    return max(containers, key=lambda each: (each.created_at, each.number))
+    """Return the container by whose definition further replicas are made: the one that was made last.
+
+    One that never ran counts only where no other is: it may not have been made completely.
+    """
+    return max(containers, key=lambda each: (each.state != "created", each.created_at, each.number))

@@ -50,6 +50,7 @@ class Picture:
         self._projects: dict[str, str] = {}
         self._signals: dict[str, ForeignSignals] = {}
         self._ran: set[str] = set()
+        self._told_to_stop: set[str] = set()
         self._stopped_by_hand: set[str] = set()
         self._seen: dict[ServiceName, dict[str, Any]] = {}
 
@@ -105,12 +106,14 @@ class Picture:
     def stopping(self, container: ServiceContainer) -> None:
         """Note that we are about to stop this container."""
         self._of_project(container.service.project).sent(container.id)
+        self._told_to_stop.add(container.id)
         self._ran.discard(container.id)
 
     def started(self, container_id: str, service: ServiceName) -> None:
         """Note that we started this container: if it ends, it does so on its own."""
         self._projects[container_id] = service.project
         self._stopped_by_hand.discard(container_id)
+        self._told_to_stop.discard(container_id)
         self._ran.add(container_id)
         self.stale()
 
@@ -140,6 +143,8 @@ class Picture:
                 if action == "die" and signals.pending(container_id):
                     self._stopped_by_hand.add(container_id)
                     self._ran.discard(container_id)
+                if action == "start":
+                    self._told_to_stop.discard(container_id)
                 signals.happened(container_id, action, asyncio.get_running_loop().time())
             self._outdated.add(container_id)
             self._inspected.pop(container_id, None)
@@ -149,8 +154,8 @@ class Picture:
         self._outdated.clear()
         rows = await self._engine.rows()
         self._projects = {row["Id"]: row["Labels"][PROJECT] for row in rows}
-        self._ran &= self._projects.keys()
-        self._stopped_by_hand &= self._projects.keys()
+        for ids in (self._ran, self._told_to_stop, self._stopped_by_hand):
+            ids.intersection_update(self._projects)
         wanted = {row["Id"]: row["State"] for row in rows if ServiceName.of_labels(row["Labels"]) in self._watched}
         self._inspected = {
             key: known
@@ -167,7 +172,7 @@ class Picture:
         seen: dict[ServiceName, dict[str, Any]] = {}
         for each in containers:
             seen.setdefault(each.service, {})[each.id] = (each.state, each.health, each.started_at)
-            if not each.stopped:
+            if not each.stopped and each.id not in self._told_to_stop:
                 self._ran.add(each.id)
                 self._stopped_by_hand.discard(each.id)
         for service in self._seen.keys() | seen.keys():

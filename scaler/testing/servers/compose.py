@@ -12,6 +12,8 @@ from scaler.testing.servers.docker import DockerServer
 # `docker-compose` is 1.29 in Debian; a path to Compose v2 serves as well.
 COMMAND = os.environ.get("SCALER_COMPOSE", "docker-compose")
 _DEADLINE_S = 120
+# What `compose_file` gives services; whoever uses it makes the image.
+IMAGE = "scaler-test-compose:1"
 
 
 class ComposeFailed(Exception):
@@ -69,4 +71,9 @@ class ComposeProject:
     def inspect(self, container: str) -> dict[str, Any]:
         """Return what the engine knows of a container."""
         with self._engine.client() as client:
-            return client.inspect_container(container)
+            return dict(client.inspect_container(container))
+
+
+def compose_file(services: str, more: str = "") -> str:
+    """Return a compose file with these services, which may say `<<: *image`, and more below them."""
+    return f'version: "2.4"\nx-image: &image {{image: "{IMAGE}"}}\nservices:\n{services}\n{more}\n'

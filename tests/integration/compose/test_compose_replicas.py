@@ -1,0 +1,316 @@
+"""What scaling makes of a compose service, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from scaler.actuators.compose.actuator import ComposeActuator
+from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, Workload
+from scaler.ports.errors import ReplicaRejected, TargetUnavailable
+from scaler.testing.actuator_contract import eventually, states, workload
+from scaler.testing.servers.compose import ComposeProject, compose_file
+from scaler.testing.servers.docker import DockerServer
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+
+Projects = Callable[[str], ComposeProject]
+WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
+
+
+def scaling(project: ComposeProject, service: str = "worker") -> Workload:
+    return workload(ForeignTarget(COMPOSE_SERVICE, f"{project.name}/{service}"), f"scaled-{service}")
+
+
+async def reach(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
+    await actuator.apply(target, count)
+    return await settled(actuator, target, count)
+
+
+async def settled(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
+    return await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.READY] * count)
+
+
+async def compose(project: ComposeProject, *arguments: str) -> str:
+    return await asyncio.to_thread(project.run, *arguments)
+
+
+async def test_a_replica_is_what_compose_would_have_made(projects: Projects, actuator: ComposeActuator) -> None:
+    """The same definition, but for what must be each container's own."""
+    project = projects("")
+    project.write(
+        compose_file(
+            """\
+  other: {<<: *image}
+  worker:
+    <<: *image
+    environment: {MODE: fast}
+    command: ["sleep", "1000"]
+    working_dir: /tmp
+    user: "1000"
+    init: true
+    stop_grace_period: 7s
+    stop_signal: SIGINT
+    mem_limit: 64m
+    cap_drop: [ALL]
+    read_only: true
+    restart: unless-stopped
+    links: [other:friend]
+    ports: ["80"]
+    labels: {team: blue}
+    networks: {default: {aliases: [crew]}, back: {aliases: [rear]}}
+    volumes: ["data:/data:ro", "/scratch"]
+    healthcheck: {test: ["CMD", "true"], interval: 1s}""",
+            "networks: {back: {}}\nvolumes: {data: {}}",
+        )
+    )
+    await compose(project, "up", "-d")
+    await reach(actuator, scaling(project), 2)
+    first, second = (
+        project.inspect(id_) for id_ in sorted(project.states("worker"), key=lambda x: project.inspect(x)["Name"])
+    )
+
+    own = {"Hostname", "Labels"}
+    assert {key: value for key, value in second["Config"].items() if key not in own} == {
+        key: value for key, value in first["Config"].items() if key not in own
+    }
+    assert second["Config"]["Hostname"] == second["Id"][:12]
+    number = "com.docker.compose.container-number"
+    assert second["Config"]["Labels"] == {**first["Config"]["Labels"], number: "2"}
+    assert second["HostConfig"] == first["HostConfig"]
+    assert second["Name"] == first["Name"][:-1] + "2"
+    for network, endpoint in first["NetworkSettings"]["Networks"].items():
+        copied = second["NetworkSettings"]["Networks"][network]
+        renamed = {first["Id"][:12]: second["Id"][:12], first["Name"][1:]: second["Name"][1:]}
+        assert set(copied["Aliases"]) == {renamed.get(alias, alias) for alias in endpoint["Aliases"]}
+        assert copied["Links"] == endpoint["Links"]
+    volumes = [{mount["Destination"]: mount["Name"] for mount in each["Mounts"]} for each in (first, second)]
+    assert volumes[0]["/data"] == volumes[1]["/data"]
+    assert volumes[0]["/scratch"] != volumes[1]["/scratch"]
+
+
+async def test_only_the_named_service_is_touched(projects: Projects, actuator: ComposeActuator) -> None:
+    """Neither other services, nor one-off containers, nor the same service of another project."""
+    services = WORKER + "\n  web: {<<: *image}"
+    project, twin = projects(services), projects(services)
+    for each in (project, twin):
+        await compose(each, "up", "-d")
+    await compose(project, "run", "-d", "worker")
+    ids = set(project.states("worker"))
+    others = project.states("web"), twin.states("web"), twin.states("worker")
+    (one_off,) = {id_ for id_ in ids if project.inspect(id_)["Config"]["Labels"]["com.docker.compose.oneoff"] == "True"}
+    target = scaling(project)
+    for count in (3, 0, 2):
+        await reach(actuator, target, count)
+        assert project.states("worker")[one_off] == "running"
+    assert (project.states("web"), twin.states("web"), twin.states("worker")) == others
+    assert await actuator.owned() == {}
+    await actuator.remove(target.name)
+    assert len(project.running("worker")) == 3
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ('container_name: "only-PROJECT"', "container_name"),
+        ('ports: ["127.0.0.1:0:81", "127.0.0.1:18471:80"]', "host port 18471"),
+        ("networks: {back: {ipv4_address: 10.99.7.7}}", "fixed address in network"),
+        ("mac_address: 02:42:ac:11:65:43", "mac_address"),
+    ],
+)
+async def test_what_only_one_container_can_have_allows_one_replica(
+    projects: Projects, actuator: ComposeActuator, setting: str, reason: str
+) -> None:
+    """More are rejected with the reason; one and none work."""
+    project = projects("")
+    network = "networks: {back: {ipam: {config: [{subnet: 10.99.7.0/24}]}}}"
+    text = f"  worker:\n    <<: *image\n    {setting.replace('PROJECT', project.name)}"
+    project.write(compose_file(text, network if "ipv4" in setting else ""))
+    await compose(project, "up", "-d")
+    target = scaling(project)
+    before = set(project.states("worker"))
+    with pytest.raises(ReplicaRejected, match=reason):
+        await actuator.apply(target, 3)
+    assert project.states("worker") == dict.fromkeys(before, "running")
+    await reach(actuator, target, 0)
+    await eventually(
+        lambda: asyncio.to_thread(project.states, "worker"), lambda s: s == dict.fromkeys(before, "exited")
+    )
+    with pytest.raises(ReplicaRejected, match=reason):
+        await actuator.apply(target, 2)
+    await settled(actuator, target, 1)
+    assert set(project.states("worker")) == before
+
+
+async def test_new_replicas_are_made_from_the_newest_definition(projects: Projects, actuator: ComposeActuator) -> None:
+    """After an edit and `up -d`, with replicas and at zero."""
+    project = projects(WORKER)
+    target = scaling(project)
+
+    def modes() -> set[str]:
+        found = [project.inspect(id_)["Config"]["Env"] for id_ in project.states("worker")]
+        return {variable for env in found for variable in env if variable.startswith("MODE")}
+
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 2)
+    for mode, count in (("one", 3), ("two", 0), ("three", 2)):
+        project.write(compose_file(WORKER.replace("}", f", environment: {{MODE: {mode}}}}}")))
+        await compose(project, "up", "-d")
+        await reach(actuator, target, count)
+        await eventually(lambda: asyncio.to_thread(modes), lambda seen, mode=mode: seen == {f"MODE={mode}"})
+        before = project.states("worker")
+        assert len(before) == max(count, 1)
+
+
+async def test_a_service_that_is_stopped_by_hand_stays_stopped(projects: Projects, actuator: ComposeActuator) -> None:
+    """`stop` holds it until compose starts it again."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 3)
+    await compose(project, "stop")
+    with pytest.raises(TargetUnavailable, match="stopped by hand"):
+        await actuator.apply(target, 3)
+    assert (await actuator.apply(target, 0)).stopped == ()
+    assert list(project.states("worker").values()) == ["exited"] * 3
+    await compose(project, "start")
+    await settled(actuator, target, 3)
+    await reach(actuator, target, 1)
+
+
+async def test_one_replica_stopped_by_hand_is_started_again(projects: Projects, actuator: ComposeActuator) -> None:
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    first, second = await reach(actuator, target, 2)
+    with actuator._client.api() as api:
+        await asyncio.to_thread(api.stop, second.id)
+    await settled(actuator, target, 1)
+    assert {each.id for each in await reach(actuator, target, 2)} == {first.id, second.id}
+
+
+async def test_down_while_scaling_leaves_nothing_and_up_goes_on(projects: Projects, actuator: ComposeActuator) -> None:
+    """What keeps asking for replicas neither hinders `down` nor brings anything back."""
+    project = projects(WORKER + "\n  web: {<<: *image, stop_grace_period: 1s}")
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 4)
+
+    async def keep_asking() -> None:
+        while True:
+            try:
+                await actuator.apply(target, 5)
+            except TargetUnavailable:
+                await asyncio.sleep(0.1)
+
+    asking = asyncio.create_task(keep_asking())
+    try:
+        await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
+        await compose(project, "down")
+        assert project.rows() == []
+        with pytest.raises(TargetUnavailable, match="docker compose up"):
+            await actuator.apply(target, 5)
+        assert await actuator.observe(target) == ()
+        assert project.rows() == []
+        await compose(project, "up", "-d")
+        await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
+    finally:
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+async def test_a_count_given_to_compose_is_mended(projects: Projects, actuator: ComposeActuator) -> None:
+    """`up -d --scale` in both directions is a change like any other from outside."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 3)
+    for other in (1, 6):
+        await compose(project, "up", "-d", "--scale", f"worker={other}")
+        assert len(project.running("worker")) == other
+        await reach(actuator, target, 3)
+        await eventually(lambda: asyncio.to_thread(project.states, "worker"), lambda seen: len(seen) == 3)
+
+
+async def test_crashes_are_left_to_the_restart_policy(projects: Projects, actuator: ComposeActuator) -> None:
+    """Without one, a replica that ends stays so and counts; the next time from zero it is started again."""
+    project = projects('  worker: {<<: *image, command: ["sh", "-c", "sleep 0.5; exit 3"]}')
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    crashed = await eventually(
+        lambda: actuator.observe(target), lambda seen: states(seen) in ([ReplicaState.CRASHED], [])
+    )
+    if crashed:
+        assert crashed[0].detail == "exit code 3"
+    # Ended before anybody looked, it would be just stopped: started once, then it is known to crash.
+    await actuator.apply(target, 1)
+    (replica,) = await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.CRASHED])
+    assert replica.detail == "exit code 3"
+    assert (await actuator.apply(target, 1)).started == ()
+    assert len((await actuator.apply(target, 2)).started) == 1
+    await actuator.apply(target, 0)
+    await eventually(
+        lambda: asyncio.to_thread(project.states, "worker"), lambda seen: list(seen.values()) == ["exited"]
+    )
+    assert await actuator.observe(target) == ()
+    assert len((await actuator.apply(target, 1)).started) == 1
+
+
+async def test_the_health_check_decides_who_is_ready(projects: Projects, actuator: ComposeActuator) -> None:
+    project = projects(
+        "  worker:\n    <<: *image\n    stop_grace_period: 1s\n"
+        '    healthcheck: {test: ["CMD", "test", "-e", "/tmp/well"], interval: 0.2s, retries: 2, start_period: 1s}'
+    )
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    (replica,) = await eventually(
+        lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.STARTING]
+    )
+    await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.NOT_READY])
+    await compose(project, "exec", "-T", "worker", "touch", "/tmp/well")
+    await settled(actuator, target, 1)
+    await actuator.apply(target, 2)
+    seen = await actuator.observe(target)
+    assert sorted(states(seen)) == [ReplicaState.READY, ReplicaState.STARTING]
+    await actuator.apply(target, 1)
+    assert {each.id for each in await settled(actuator, target, 1)} == {replica.id}
+
+
+async def test_a_half_made_container_is_made_anew(
+    engine: DockerServer, projects: Projects, actuator: ComposeActuator
+) -> None:
+    """One that was not connected to all its networks when an earlier run ended is of no use."""
+    project = projects("")
+    project.write(compose_file("  worker: {<<: *image, networks: [front, back]}", "networks: {front: {}, back: {}}"))
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await compose(project, "up", "--no-start", "--scale", "worker=2")
+    (half,) = [id_ for id_, state in project.states("worker").items() if state == "created"]
+    if len(project.inspect(half)["NetworkSettings"]["Networks"]) == 2:  # compose 1 connects it only when it starts it
+        with engine.client() as api:
+            api.disconnect_container_from_network(half, f"{project.name}_front")
+    await actuator.apply(target, 2)
+    replicas = await settled(actuator, target, 2)
+    assert half not in project.states("worker")
+    for each in replicas:
+        assert len(project.inspect(each.id)["NetworkSettings"]["Networks"]) == 2
+
+
+async def test_an_image_whose_tag_moved_is_not_mixed_in(
+    engine: DockerServer, projects: Projects, actuator: ComposeActuator
+) -> None:
+    """Replicas of one definition are of one image; the new one comes with `up -d`."""
+    engine.busybox_image("scaler-test-moving:1", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    project = projects("  worker: {image: scaler-test-moving:1, stop_grace_period: 1s}")
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    engine.busybox_image("scaler-test-moving:1", "trap 'exit 0' TERM; while :; do sleep 0.06; done")
+    await reach(actuator, target, 2)
+    assert len({project.inspect(id_)["Image"] for id_ in project.states("worker")}) == 1
+    await compose(project, "up", "-d", "--scale", "worker=2")
+    await reach(actuator, target, 3)
+    images = {project.inspect(id_)["Image"] for id_ in project.states("worker")}
+    with engine.client() as api:
+        assert images == {api.inspect_image("scaler-test-moving:1")["Id"]}
