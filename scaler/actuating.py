@@ -41,13 +41,15 @@ async def choose(wanted: str, directory: StateDir, *, network: str | None) -> st
     return kind
 
 
-def make_actuator(kind: str, directory: StateDir, *, network: str | None) -> Actuator:
+def make_actuator(
+    kind: str, directory: StateDir, *, network: str | None, compose: ComposeActuator | None = None
+) -> Actuator:
     """Return what scales everything: apps of this state dir's owner, and what runs elsewhere."""
     if kind == "docker":
         apps: Actuator = DockerActuator(directory.owner, network=network)
     else:
         apps = ProcessActuator(directory.owner, directory.path)
-    return RoutingActuator(apps, {COMPOSE_SERVICE: ComposeActuator()})
+    return RoutingActuator(apps, {COMPOSE_SERVICE: compose or ComposeActuator()})
 
 
 async def _docker_answers() -> bool:

@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +17,17 @@ from rich.console import Console
 from rich.table import Table
 
 from scaler import simulation, wiring
+from scaler.cli_options import (
+    ActuatorChoice,
+    Address,
+    Compose,
+    Format,
+    LogLevel,
+    Manifests,
+    StateDir,
+    Strict,
+    errors_as_exit_codes,
+)
 from scaler.engine import plugins
 from scaler.manifest import Outside
 from scaler.model import Workload
@@ -27,10 +35,13 @@ from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
 from scaler.observability.explanation import describe_until
 from scaler.observability.explanation import explain as explain_workload
-from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, PluginBroken, PluginNotFound, ScalerError
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 2
+from scaler.ports.errors import (
+    ConfigError,
+    InvalidManifest,
+    PluginBroken,
+    PluginNotFound,
+    Problem,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,68 +50,9 @@ app = typer.Typer(
 )
 
 
-class ActuatorChoice(StrEnum):
-    """What runs the replicas."""
-
-    AUTO = "auto"
-    DOCKER = "docker"
-    PROCESS = "process"
-
-
-class LogLevel(StrEnum):
-    """The least level of log lines that are written."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Format(StrEnum):
-    """How a simulation is printed."""
-
-    JSONL = "jsonl"
-    TABLE = "table"
-
-
-def default_state_dir() -> Path:
-    """Return the state dir that is used when none is given: the system's for root, the user's otherwise."""
-    if os.geteuid() == 0:
-        return Path("/var/lib/scaler")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "scaler"
-
-
-Manifests = Annotated[list[Path], typer.Argument(help="Manifest files, or folders of them.", metavar="PATH...")]
-StateDir = Annotated[
-    Path,
-    typer.Option(envvar="SCALER_STATE_DIR", default_factory=default_state_dir, help="The service's memory."),
-]
-Address = Annotated[
-    str | None, typer.Option(help="HOST:PORT of the service's API; found through the state dir when not given.")
-]
-Strict = Annotated[bool, typer.Option("--strict", help="Warnings about manifests are errors.")]
-
-
 def main() -> None:
     """Run the command line."""
     app()
-
-
-@contextmanager
-def errors_as_exit_codes() -> Iterator[None]:
-    """Exit with 2 for what the operator must edit, with 1 for what failed; the text goes to standard error."""
-    try:
-        yield
-    except (InvalidManifest, InvalidTrace) as error:
-        for problem in error.problems:
-            typer.echo(problem, err=True)
-        raise typer.Exit(EXIT_CONFIG) from error
-    except ConfigError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(EXIT_CONFIG) from error
-    except ScalerError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(EXIT_FAILED) from error
 
 
 @app.callback(invoke_without_command=True)
@@ -116,35 +68,63 @@ def root(
 
 @app.command()
 def run(
-    paths: Manifests,
     state_dir: StateDir,
+    paths: Manifests = None,
+    *,
     listen: Annotated[str, typer.Option(help="HOST:PORT of the API; port 0 takes a free one.")] = "127.0.0.1:8470",
     actuator: Annotated[ActuatorChoice, typer.Option(help="auto: Docker where an engine answers.")] = (
         ActuatorChoice.AUTO
     ),
     network: Annotated[str | None, typer.Option(help="Docker network that the containers join.")] = None,
+    compose: Compose = False,
     strict: Strict = False,
     record: Annotated[Path | None, typer.Option(help="Append a trace of all readings, for `simulate`.")] = None,
     log_level: Annotated[LogLevel, typer.Option(help="The least level that is logged.")] = LogLevel.INFO,
 ) -> None:
     """Run the service: scale what the manifests say, until SIGTERM. Replicas go on running then."""
     logs.configure(level=log_level)
-    settings = wiring.Settings(tuple(paths), state_dir, listen, actuator, network, strict, record)
+    settings = wiring.Settings(
+        tuple(paths or ()), state_dir, listen, actuator, network, strict=strict, record=record, compose=compose
+    )
     with errors_as_exit_codes():
+        _need_manifests(paths, compose=compose)
         wiring.run_until_stopped(settings)
 
 
 @app.command()
-def validate(paths: Manifests, *, strict: Strict = False) -> None:
-    """Check manifests: every problem at once, exit code 2. Needs no server and changes nothing."""
+def validate(paths: Manifests = None, *, compose: Compose = False, strict: Strict = False) -> None:
+    """Check manifests: every problem at once, exit code 2. Needs no server and changes nothing.
+
+    With --compose the labels of services that run now are checked too; that asks the Docker engine.
+    """
+    workloads: list[Workload] = []
     with errors_as_exit_codes():
-        loaded = wiring.load_manifests(paths, strict=strict, outside=Outside.OPTIONAL)
-    for warning in loaded.warnings:
+        _need_manifests(paths, compose=compose)
+        problems: list[Problem] = []
+        if paths:
+            try:
+                loaded = wiring.load_manifests(paths, strict=strict, outside=Outside.OPTIONAL)
+            except InvalidManifest as invalid:
+                problems.extend(invalid.problems)
+            else:
+                workloads.extend(loaded.workloads)
+                problems.extend(loaded.warnings)
+        for scaling in asyncio.run(wiring.load_labels()) if compose else ():
+            problems.extend(scaling.problems)
+            workloads.extend([scaling.workload] if scaling.workload else [])
+        if any(strict or not problem.warning for problem in problems):
+            raise InvalidManifest(problems)
+    for warning in problems:
         typer.echo(warning, err=True)
-    for workload in loaded.workloads:
+    for workload in workloads:
         policy = workload.policy
         triggers = ", ".join(f"{trigger.name} ({trigger.type})" for trigger in workload.triggers) or "none"
         typer.echo(f"{workload.name}: {policy.min_replicas} to {policy.max_replicas} replicas, triggers: {triggers}")
+
+
+def _need_manifests(paths: Sequence[Path] | None, *, compose: bool) -> None:
+    if not paths and not compose:
+        raise ConfigError("no manifests given; name files or folders, or use --compose for labelled services")
 
 
 @app.command()

@@ -15,19 +15,23 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
-from scaler import actuating, manifest
+from scaler import actuating, labelled, manifest
+from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.engine import garbage, plugins, state_dir
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
 from scaler.engine.memory import Memory
+from scaler.engine.parts import Parts
 from scaler.engine.reload import Configuration, Reloader, stamps
 from scaler.engine.service import Service
 from scaler.engine.signals import Stop, raise_on_signal
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
+from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.manifest import Outside
+from scaler.manifest.compose.labels import LabelledScaling
 from scaler.model import ForeignTarget, SourceLocation, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
@@ -61,6 +65,7 @@ class Settings:
         network: The Docker network that containers join; None means the engine's default.
         strict: Warnings about manifests are errors.
         record: File to append a trace of all readings to.
+        compose: Services of Docker Compose are scaled as their labels say.
     """
 
     paths: tuple[Path, ...]
@@ -70,6 +75,7 @@ class Settings:
     network: str | None = None
     strict: bool = False
     record: Path | None = None
+    compose: bool = False
 
 
 # Once a process: what manifests are checked with at an edit is what the loops were made with.
@@ -172,6 +178,16 @@ async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -
         )
 
 
+async def load_labels() -> tuple[LabelledScaling, ...]:
+    """Read the labels of the compose services that exist now.
+
+    Raises:
+        EngineUnavailable: The engine does not answer.
+    """
+    async with ComposeActuator() as compose:
+        return await labelled.read(compose, _installed_scalers())
+
+
 def run_until_stopped(settings: Settings) -> None:
     """Run the service on the fastest event loop there is.
 
@@ -189,6 +205,8 @@ def json_schema() -> dict[str, Any]:
 
 def _load_configuration(settings: Settings) -> Configuration:
     before = stamps(settings.paths)
+    if settings.compose and not settings.paths:
+        return Configuration((), (), before)
     loaded = load_manifests(settings.paths, strict=settings.strict)
     for warning in loaded.warnings:
         log.warning("manifest_warning", problem=str(warning))
@@ -221,9 +239,14 @@ async def _serve(
         store = await stack.enter_async_context(SqliteStateStore(directory.database))
         memory = Memory(store)
         await memory.load()
-        actuator = await stack.enter_async_context(actuating.make_actuator(kind, directory, network=settings.network))
+        compose = ComposeActuator()
+        actuator = await stack.enter_async_context(
+            actuating.make_actuator(kind, directory, network=settings.network, compose=compose)
+        )
         service = await stack.enter_async_context(make_service(actuator, memory, recorder))
-        reloader = Reloader(lambda: _load_configuration(settings), service.reconfigure, recorder)
+        parts = Parts(service.reconfigure, {"manifests": configuration.workloads})
+        reloader = Reloader(lambda: _load_configuration(settings), functools.partial(parts.take, "manifests"), recorder)
+        labels = labelled.LabelWatch(compose, _installed_scalers(), functools.partial(parts.take, "labels"), recorder)
         server = api.Server(api.make_app(board, registry))
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -234,7 +257,10 @@ async def _serve(
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
                 tasks.create_task(reloader.run(configuration), name="reload")
-                tasks.create_task(service.run(configuration.workloads), name="service")
+                complete = labels.complete if settings.compose else None
+                tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
+                if settings.compose:
+                    tasks.create_task(supervise(labels.run, "labels_failed"), name="labels")
         except* Stop:
             log.info("service_stopped", replicas="left running; `scaler down` ends them")
         finally:

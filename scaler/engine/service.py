@@ -51,12 +51,21 @@ class Service:
         self._reconfiguring = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
 
-    async def run(self, workloads: Sequence[Workload]) -> None:
-        """Scale these, and what `reconfigure` changes, until cancelled. Replicas then stay as they are."""
+    async def run(
+        self, workloads: Sequence[Workload], *, complete: Callable[[], Awaitable[object]] | None = None
+    ) -> None:
+        """Scale these, and what `reconfigure` changes, until cancelled. Replicas then stay as they are.
+
+        Args:
+            workloads: The first configuration, or what is known of it so far.
+            complete: Waits until all of it was given; replicas of others are not stopped before.
+        """
         async with asyncio.TaskGroup() as self._tasks:
             self._spawn("memory", self._memory.run)
             self._spawn("replica-changes", self._relay_changes)
             await self.reconfigure(workloads)
+            if complete is not None:
+                await complete()
             self._spawn("strangers", self._remove_strangers)
 
     async def reconfigure(self, workloads: Sequence[Workload]) -> None:

@@ -27,12 +27,15 @@ class ServiceNotStarted(ScalerError):
 
 
 class ServiceProcess:
-    """One `scaler run` over `manifest.yaml` in its folder; the log is in `service.log`, the state in `state`."""
+    """One `scaler run` over `manifest.yaml` in its folder; the log is in `service.log`, the state in `state`.
+
+    Without a manifest it runs over none, as `--compose` allows.
+    """
 
     def __init__(
         self,
         folder: Path,
-        manifest: str,
+        manifest: str | None,
         *,
         actuator: str,
         env: Mapping[str, str] | None = None,
@@ -40,7 +43,9 @@ class ServiceProcess:
     ) -> None:
         """Write the manifest; `python` is the interpreter whose installed scaler and plugins are run."""
         self.manifest = folder / "manifest.yaml"
-        self.manifest.write_text(manifest)
+        self._paths = [] if manifest is None else [str(self.manifest)]
+        if manifest is not None:
+            self.manifest.write_text(manifest)
         self.state_dir = folder / "state"
         self._log = folder / "service.log"
         self._actuator = actuator
@@ -75,7 +80,7 @@ class ServiceProcess:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [
-                    *(self._python, "-m", "scaler", "run", str(self.manifest), "--state-dir", str(self.state_dir)),
+                    *(self._python, "-m", "scaler", "run", *self._paths, "--state-dir", str(self.state_dir)),
                     *("--listen", "127.0.0.1:0", "--actuator", self._actuator, *options),
                 ],
                 stdout=log,
@@ -116,11 +121,11 @@ class ServiceProcess:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of `scaler` on this service's state dir; return its status and what it printed."""
         return subprocess.run(  # noqa: S603 - our own command
-            [self._python, "-m", "scaler", *arguments, "--state-dir", str(self.state_dir)],
+            [self._python, "-m", "scaler", *arguments],
             capture_output=True,
             text=True,
             check=False,
-            env=self._env,
+            env={**self._env, "SCALER_STATE_DIR": str(self.state_dir)},
             timeout=60,
         )
 

@@ -115,3 +115,64 @@ def test_a_service_follows_its_queue_and_compose_finds_nothing_to_do(
     with engine.client() as client:
         assert client.networks(names=[project.name]) == []
         assert client.volumes()["Volumes"] in (None, [])
+
+
+@pytest.fixture
+def service(engine: DockerServer, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """Make a service that has no manifest at all."""
+    process = ServiceProcess(tmp_path, None, actuator="docker", env={"DOCKER_HOST": engine.base_url})
+    yield process
+    process.stop()
+    process.command("down")
+
+
+def test_two_labels_are_all_that_a_service_needs(
+    redis: RedisServer, queue: Redis, project: ComposeProject, service: ServiceProcess
+) -> None:
+    """Services are taken up, changed and let go as compose makes them, with no manifest; errors change nothing."""
+
+    def up(*labels: str) -> None:
+        lines = "".join(f'\n      {label}: "{value}"' for label, value in (each.split(": ", 1) for each in labels))
+        project.write(FILE.replace("LABELS", f"labels:{lines}" if labels else ""))
+        project.run("up", "-d")
+
+    trigger = f"scaler.trigger.redis: address={redis.host}:{redis.port} listName=jobs"
+    quick = ("scaler.polling-interval: 0.5", "scaler.cooldown: 1")
+    service.start("--compose")
+    assert service.api.workloads() == []
+
+    up(trigger, "scaler.max: 3", *quick)
+    eventually(lambda: project.running("worker") == set(), what="zero")
+    queue.rpush("jobs", *range(40))
+    eventually(lambda: len(project.running("worker")) == 3, what="its maximum")
+    name = f"{project.name}.worker"
+    assert "value 40, target 5 (AverageValue), active, wants 8" in service.command("explain", name).stdout
+    assert f"{name}: 0 to 3 replicas, triggers: redis-0 (redis)" in service.command("validate", "--compose").stdout
+
+    up(trigger, "scaler.max: many", "scaler.mix: 1", *quick)
+    eventually(lambda: len(service.events("label_problem")) == 2, what="both problems")
+    problems = [event["problem"] for event in service.events("label_problem")]
+    place = f"compose service {project.name}/worker: labels"
+    assert any(problem.startswith(f"{place}['scaler.max']: found many, expected an integer") for problem in problems)
+    assert any(problem.startswith(f"{place}['scaler.mix']: found an unknown label") for problem in problems)
+    eventually(lambda: len(project.running("worker")) == 3, what="scaling as before")
+    refused = service.command("validate", "--compose")
+    assert refused.returncode == 2
+    assert problems[0] in refused.stderr
+
+    up(trigger, "scaler.max: 2", *quick)
+    eventually(lambda: len(project.running("worker")) == 2, what="the mended maximum")
+    service.stop()
+    service.start("--compose")
+    eventually(lambda: [each.desired_replicas for each in service.api.workloads()] == [2], what="the same count")
+
+    project.run("down", "--timeout", "1")
+    eventually(lambda: service.api.workloads() == [], what="no workload without a service")
+    assert project.rows() == []
+    up(trigger, "scaler.max: 4", *quick)
+    eventually(lambda: len(project.running("worker")) == 4, what="the service's return")
+
+    up()
+    eventually(lambda: service.api.workloads() == [], what="no workload without labels")
+    assert len(project.running("worker")) == 1
+    assert service.events("actuator_bug", "service_task_failed", "labels_failed") == []

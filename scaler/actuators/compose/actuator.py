@@ -6,11 +6,11 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import structlog
 
-from scaler.actuators.compose.containers import ServiceContainer, ServiceName, newest
+from scaler.actuators.compose.containers import Labelled, ServiceContainer, ServiceName, labelled_of, newest
 from scaler.actuators.compose.engine import ServiceEngine
 from scaler.actuators.compose.picture import Picture
 from scaler.actuators.compose.planning import Standing, plan
@@ -56,6 +56,7 @@ class ComposeActuator(Actuator):
         self._operations = Operations(self._picture.stale)
         self._workloads: dict[ServiceName, str] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
+        self._labelled: dict[str, Labelled] = {}
         self._changed: dict[str, None] = {}
         self._changed_any = asyncio.Event()
 
@@ -117,10 +118,14 @@ class ComposeActuator(Actuator):
         """
         service = self._watch(workload)
         await self._operations.settled(str(service))
-        await self._picture.quiet(service)
         containers = await self._picture.containers(service)
         if not containers:
             raise TargetUnavailable(f"the compose service {service} has no container; `docker compose up` makes it")
+        if self._picture.is_disturbed(service):
+            raise TargetUnavailable(
+                f"containers of the compose project {service.project} are being stopped by somebody else;"
+                f" {service.service} is scaled again when that is over"
+            )
         if self._picture.is_held(containers):
             if count == 0:
                 return Applied()
@@ -152,6 +157,26 @@ class ComposeActuator(Actuator):
         if single and count > 1:
             raise ReplicaRejected(f"the compose service {service} can have one replica only: {single}")
         return Applied(applied.started, tuple(stops), applied.failed)
+
+    async def labelled(self, prefix: str) -> Mapping[ServiceName, Labelled]:
+        """Return the services whose newest container has a label that begins so.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        newest_rows: dict[ServiceName, Mapping[str, Any]] = {}
+        for row in sorted(await self._picture.rows(), key=lambda row: (row["Created"], row["Id"])):
+            newest_rows[ServiceName.of_labels(row["Labels"])] = row
+        chosen = {
+            service: row["Id"]
+            for service, row in newest_rows.items()
+            if any(label.startswith(prefix) for label in row["Labels"])
+        }
+        unknown = [each for each in chosen.values() if each not in self._labelled]
+        found = await self._engine.inspect(unknown)
+        known = self._labelled | {key: labelled_of(each) for key, each in found.items()}
+        self._labelled = {key: known[key] for key in chosen.values() if key in known}
+        return {service: known[key] for service, key in chosen.items() if key in known}
 
     # Steps. A stop lasts as long as the container takes; all others are short.
 

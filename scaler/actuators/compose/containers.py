@@ -90,6 +90,25 @@ class ServiceContainer:
         return re.fullmatch(rf"(?:[0-9a-f]{{12}}_)?{project}([-_]){service}[-_](\d+)", self.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """What a service's newest container says of itself, to those who read its labels.
+
+    Attributes:
+        environment: It may hold secrets.
+    """
+
+    labels: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
+
+
+def labelled_of(inspected: Mapping[str, Any]) -> Labelled:
+    """Return the part of an inspection that never changes."""
+    config = inspected["Config"]
+    variables = (variable.partition("=") for variable in config["Env"] or ())
+    return Labelled(config["Labels"], {name: value for name, _, value in variables})
+
+
 def container_of(inspected: Mapping[str, Any]) -> ServiceContainer:
     """Return what an inspection says."""
     labels, state, run = inspected["Config"]["Labels"], inspected["State"], run_of(inspected)

@@ -45,6 +45,7 @@ class Picture:
         self._upkeep: asyncio.Task[None] | None = None
         self._stale_event = asyncio.Event()
         self._watched: set[ServiceName] = set()
+        self._rows: Sequence[Mapping[str, Any]] = ()
         self._inspected: dict[str, Mapping[str, Any]] = {}
         self._outdated: set[str] = set()
         self._projects: dict[str, str] = {}
@@ -56,9 +57,7 @@ class Picture:
 
     def watch(self, service: ServiceName) -> None:
         """Look at this service from now on."""
-        if self._events is None:
-            self._events = EventStream(self._client, PROJECT, self._happened)
-            self._upkeep = asyncio.create_task(self._keep_listing(), name="compose:upkeep")
+        self._open()
         if service not in self._watched:
             self._watched.add(service)
             self.stale()
@@ -76,6 +75,16 @@ class Picture:
         await self._snapshot.settle()
         if self._events is not None:
             await self._events.close()
+
+    async def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Return the listing of the containers of all services.
+
+        Raises:
+            EngineUnavailable: The engine does not answer.
+        """
+        self._open()
+        await self._snapshot.get()
+        return self._rows
 
     async def containers(self, service: ServiceName) -> tuple[ServiceContainer, ...]:
         """Return a watched service's containers, oldest first.
@@ -97,11 +106,10 @@ class Picture:
         """Whether somebody else stopped the last replicas of a service, and none runs since."""
         return all(each.stopped for each in containers) and any(each.id in self._stopped_by_hand for each in containers)
 
-    async def quiet(self, service: ServiceName) -> None:
-        """Wait until nobody else stops containers of the service's project, as `docker compose` does on its way."""
+    def is_disturbed(self, service: ServiceName) -> bool:
+        """Whether somebody else stops containers of the service's project, as `docker compose` does on its way."""
         signals = self._signals.get(service.project)
-        if signals is not None:
-            await signals.quiet()
+        return signals is not None and signals.wait_s(asyncio.get_running_loop().time()) > 0
 
     def stopping(self, container: ServiceContainer) -> None:
         """Note that we are about to stop this container."""
@@ -121,6 +129,11 @@ class Picture:
         """Look again: something changed, or may have."""
         self._snapshot.invalidate()
         self._stale_event.set()
+
+    def _open(self) -> None:
+        if self._events is None:
+            self._events = EventStream(self._client, PROJECT, self._happened)
+            self._upkeep = asyncio.create_task(self._keep_listing(), name="compose:upkeep")
 
     def _of_project(self, project: str) -> ForeignSignals:
         return self._signals.setdefault(project, ForeignSignals())
@@ -152,7 +165,7 @@ class Picture:
 
     async def _read(self) -> Sequence[ServiceContainer]:
         self._outdated.clear()
-        rows = await self._engine.rows()
+        rows = self._rows = await self._engine.rows()
         self._projects = {row["Id"]: row["Labels"][PROJECT] for row in rows}
         for ids in (self._ran, self._told_to_stop, self._stopped_by_hand):
             ids.intersection_update(self._projects)

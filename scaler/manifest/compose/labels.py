@@ -173,13 +173,13 @@ class _LabelReport(Report):
 
     def _labelled(self, path: Path) -> Path:
         """Return the label in which something of the ScaledObject stands, and where in it."""
-        if path[:2] == ("spec", "triggers") and len(path) > 2 and isinstance(path[2], int):  # noqa: PLR2004
-            part, inner = path[3:4], path[4:]
-            return (
-                "labels",
-                self.triggers[path[2]],
-                *(inner if part == ("metadata",) else part[part != ("metricType",) :]),
-            )
-        if path[:1] == ("spec",) and len(path) > 1 and path[1] in _LABELS:
-            return ("labels", _LABELS[str(path[1])], *path[2:])
+        match path:
+            case ("spec", "triggers", int(index), "metadata", *inner):
+                return ("labels", self.triggers[index], *inner)
+            case ("spec", "triggers", int(index), "metricType"):
+                return ("labels", self.triggers[index], "metricType")
+            case ("spec", "triggers", int(index), *_):
+                return ("labels", self.triggers[index])
+            case ("spec", str(name), *inner) if name in _LABELS:
+                return ("labels", _LABELS[name], *inner)
         return ("labels",)

@@ -9,6 +9,7 @@ import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, Workload
+from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
 from scaler.testing.actuator_contract import eventually, states, workload
 from scaler.testing.servers.compose import ComposeProject, compose_file
@@ -25,8 +26,22 @@ def scaling(project: ComposeProject, service: str = "worker") -> Workload:
 
 
 async def reach(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
-    await actuator.apply(target, count)
+    """Apply a count, as often as it takes while compose is at work."""
+    await eventually(lambda: applied(actuator, target, count), lambda done: done is not None)
     return await settled(actuator, target, count)
+
+
+async def applied(actuator: ComposeActuator, target: Workload, count: int) -> Applied | None:
+    try:
+        return await actuator.apply(target, count)
+    except TargetUnavailable:
+        return None
+
+
+async def refusal(actuator: ComposeActuator, target: Workload, count: int) -> str:
+    with pytest.raises(TargetUnavailable) as refused:
+        await actuator.apply(target, count)
+    return str(refused.value)
 
 
 async def settled(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
@@ -171,8 +186,9 @@ async def test_a_service_that_is_stopped_by_hand_stays_stopped(projects: Project
     await compose(project, "up", "-d")
     await reach(actuator, target, 3)
     await compose(project, "stop")
-    with pytest.raises(TargetUnavailable, match="stopped by hand"):
+    with pytest.raises(TargetUnavailable, match="being stopped"):
         await actuator.apply(target, 3)
+    await eventually(lambda: refusal(actuator, target, 3), lambda text: "stopped by hand" in text)
     assert (await actuator.apply(target, 0)).stopped == ()
     assert list(project.states("worker").values()) == ["exited"] * 3
     await compose(project, "start")
@@ -210,8 +226,7 @@ async def test_down_while_scaling_leaves_nothing_and_up_goes_on(projects: Projec
         await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
         await compose(project, "down")
         assert project.rows() == []
-        with pytest.raises(TargetUnavailable, match="docker compose up"):
-            await actuator.apply(target, 5)
+        await eventually(lambda: refusal(actuator, target, 5), lambda text: "`docker compose up` makes it" in text)
         assert await actuator.observe(target) == ()
         assert project.rows() == []
         await compose(project, "up", "-d")
@@ -261,7 +276,7 @@ async def test_crashes_are_left_to_the_restart_policy(projects: Projects, actuat
 async def test_the_health_check_decides_who_is_ready(projects: Projects, actuator: ComposeActuator) -> None:
     project = projects(
         "  worker:\n    <<: *image\n    stop_grace_period: 1s\n"
-        '    healthcheck: {test: ["CMD", "test", "-e", "/tmp/well"], interval: 0.2s, retries: 2, start_period: 1s}'
+        '    healthcheck: {test: ["CMD", "test", "-e", "/www/well"], interval: 0.2s, retries: 2, start_period: 1s}'
     )
     target = scaling(project)
     await compose(project, "up", "-d")
@@ -269,7 +284,7 @@ async def test_the_health_check_decides_who_is_ready(projects: Projects, actuato
         lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.STARTING]
     )
     await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.NOT_READY])
-    await compose(project, "exec", "-T", "worker", "touch", "/tmp/well")
+    await compose(project, "exec", "-T", "worker", "touch", "/www/well")
     await settled(actuator, target, 1)
     await actuator.apply(target, 2)
     seen = await actuator.observe(target)

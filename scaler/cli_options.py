@@ -1,0 +1,80 @@
+"""What the commands share: their options, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, ScalerError
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+
+class ActuatorChoice(StrEnum):
+    """What runs the replicas."""
+
+    AUTO = "auto"
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
+class LogLevel(StrEnum):
+    """The least level of log lines that are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Format(StrEnum):
+    """How a simulation is printed."""
+
+    JSONL = "jsonl"
+    TABLE = "table"
+
+
+def default_state_dir() -> Path:
+    """Return the state dir that is used when none is given: the system's for root, the user's otherwise."""
+    if os.geteuid() == 0:
+        return Path("/var/lib/scaler")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "scaler"
+
+
+Manifests = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Manifest files, or folders of them; with --compose none are needed.", metavar="[PATH]..."),
+]
+Compose = Annotated[bool, typer.Option("--compose", help="Services of Docker Compose, as their labels scaler.* say.")]
+StateDir = Annotated[
+    Path,
+    typer.Option(envvar="SCALER_STATE_DIR", default_factory=default_state_dir, help="The service's memory."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="HOST:PORT of the service's API; found through the state dir when not given.")
+]
+Strict = Annotated[bool, typer.Option("--strict", help="Warnings about manifests are errors.")]
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Exit with 2 for what the operator must edit, with 1 for what failed; the text goes to standard error."""
+    try:
+        yield
+    except (InvalidManifest, InvalidTrace) as error:
+        for problem in error.problems:
+            typer.echo(problem, err=True)
+        raise typer.Exit(EXIT_CONFIG) from error
+    except ConfigError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_CONFIG) from error
+    except ScalerError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(EXIT_FAILED) from error
