@@ -55,7 +55,7 @@ def kind_of(report: Report) -> DocumentKind | None:
     if "componentType" in data:
         report.error((), "a Container App", found="a Dapr component", hint=f"Dapr is {NOT_YET}")
     elif "services" in data:
-        hint = f"Compose files are {NOT_YET}"
+        hint = "labels of services that run are read by --compose"
         report.error((), "a Container App or a ScaledObject", found="a Compose file", hint=hint)
     else:
         hint = closest("properties", data) and "is `properties` misspelt?"

@@ -50,6 +50,10 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
     starts the upkeep (probes, restarts in place with back-off, forced ends of replicas past their grace period).
     Leaving stops the upkeep only; replicas go on running.
 
+    A target that runs already and is only scaled (`ForeignTarget`) is owned by whoever made it: its replicas are known
+    by that one's marks, `owned` does not list them, and `remove` leaves them as they are. Where it keeps something
+    stopped at zero to start from again, that is no replica.
+
     What it does not own, by a mark that the engine itself keeps (labels, or pid and start time), it never touches.
     Methods of different workloads may run at the same time; those of one workload are called one after the other.
     Each may be cancelled at any point: nothing is then lost or started twice, and the next call carries on from
@@ -82,7 +86,8 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
         Raises:
             EngineUnavailable: The engine does not answer.
             RegistryUnavailable: An image is missing and cannot be pulled now.
-            ReplicaRejected: No replica of this workload can be started as the manifest is written.
+            TargetUnavailable: A foreign target is not there, or somebody else is stopping it or has stopped it.
+            ReplicaRejected: No replica of this workload can be started as the manifest is written, or not so many.
         """
 
     @abstractmethod
@@ -111,6 +116,8 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
     @abstractmethod
     async def remove(self, workload_name: str) -> None:
         """Stop and remove all replicas of a workload; returns when none is left, each having had its grace period.
+
+        Those of a foreign target stay.
 
         Raises:
             EngineUnavailable: The engine does not answer.

@@ -1,70 +1,32 @@
-"""The suite that every actuator must pass. Subclass it in a test module; fill in the back door to the real engine."""
+"""The suite of actuators that own their replicas. Subclass it in a test module; fill in the back door to the engine."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
-import threading
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import pytest
 
 from scaler.actuators.crashes import CrashBackoff
-from scaler.model import (
-    App,
-    ForeignTarget,
-    Probe,
-    ProbeKind,
-    Replica,
-    ReplicaState,
-    ScalingPolicy,
-    TcpSocket,
-    Workload,
-)
-from scaler.ports.actuator import Actuator
-from scaler.ports.errors import EngineUnavailable, ReplicaRejected
-
-T = TypeVar("T")
-
-# Long enough for a slow machine; nothing waits this long unless it fails.
-PATIENCE_S = 20.0
+from scaler.model import App, Probe, ProbeKind, Replica, ReplicaState, TcpSocket, Workload
+from scaler.ports.errors import ReplicaRejected
+from scaler.testing.observing import PATIENCE_S, changes_of, engine_lacks, eventually, states, workload
+from scaler.testing.scaling_contract import BreakableScalingContract, ScalingContract
 
 
-async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], bool]) -> T:
-    """Look until what is seen is as expected, and return it."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + PATIENCE_S
-    while not expected(seen := await look()):
-        assert loop.time() < deadline, f"not as expected within {PATIENCE_S:g} s; last seen: {seen}"
-        await asyncio.sleep(0.02)
-    return seen
+class ActuatorContract(ScalingContract):
+    """What `Actuator` promises of apps, besides what it promises of any target."""
 
+    def workload(self, behaviour: str = "serve", name: str = "worker", *, grace_s: float = 2.0) -> Workload:
+        """See `ScalingContract.workload`."""
+        return workload(replace(self.app(behaviour), termination_grace_period_s=grace_s), name)
 
-def states(replicas: Sequence[Replica]) -> list[ReplicaState]:
-    """Return the replicas' states, oldest first."""
-    return [replica.state for replica in replicas]
-
-
-def workload(target: App | ForeignTarget, name: str = "worker") -> Workload:
-    """Return a workload without triggers."""
-    return Workload(name=name, target=target, triggers=(), policy=ScalingPolicy())
-
-
-class ActuatorContract(ABC):
-    """What `Actuator` promises, shown on a real engine.
-
-    The back door must not use the actuator. All actuators that `make` returns in one test share one engine.
-    """
-
-    @abstractmethod
-    def make(self, owner: str, **settings: Any) -> Actuator:
-        """Return a new actuator for an owner, on this test's engine; `settings` are keyword arguments of its class."""
+    async def left(self) -> list[str]:
+        """See `ScalingContract.left`."""
+        return await self.existing("contract")
 
     @abstractmethod
     def app(self, behaviour: str = "serve") -> App:
@@ -77,10 +39,6 @@ class ActuatorContract(ABC):
         """Return an app of which no replica can be started."""
 
     @abstractmethod
-    async def running(self, owner: str) -> list[str]:
-        """Return the names of an owner's replicas that really run."""
-
-    @abstractmethod
     async def existing(self, owner: str) -> list[str]:
         """Return all that really exists for an owner: replicas, ended ones included, and what was made for them."""
 
@@ -89,37 +47,8 @@ class ActuatorContract(ABC):
         """End a replica's process from outside."""
 
     @abstractmethod
-    async def remove_by_hand(self, replica: Replica) -> None:
-        """Remove a replica from outside, so that nothing of it is left."""
-
-    @abstractmethod
     async def start_foreign(self) -> Callable[[], bool]:
         """Start something like a replica that has no owner; return how to ask whether it still runs."""
-
-    @abstractmethod
-    async def ignores_sigterm(self, replica: Replica) -> bool:
-        """Return whether a replica of the stubborn app has come as far as ignoring the signal."""
-
-    # Helpers
-
-    @asynccontextmanager
-    async def opened(self, owner: str = "contract", **settings: Any) -> AsyncIterator[Actuator]:
-        """Open an actuator for the length of a block."""
-        async with self.make(owner, **settings) as actuator:
-            yield actuator
-
-    async def reach(self, actuator: Actuator, target: Workload, count: int) -> tuple[Replica, ...]:
-        """Apply a count and wait until all are ready, nothing else is left, and the engine agrees."""
-        await actuator.apply(target, count)
-        replicas = await self.settled(actuator, target, count)
-        assert sorted(replica.name for replica in replicas) == sorted(await self.running("contract"))
-        return replicas
-
-    async def settled(self, actuator: Actuator, target: Workload, count: int) -> tuple[Replica, ...]:
-        """Wait until exactly `count` replicas are ready and none else is left."""
-        return await eventually(
-            lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.READY] * count
-        )
 
     # What replicas use
 
@@ -162,43 +91,6 @@ class ActuatorContract(ABC):
             assert await actuator.observe(workload(self.app())) == ()
             assert await actuator.owned() == {}
 
-    async def test_scales_up_down_and_to_zero(self) -> None:
-        """Counts are reached in both directions, the youngest go first, and zero leaves nothing behind."""
-        target = workload(self.app())
-        async with self.opened() as actuator:
-            applied = await actuator.apply(target, 3)
-            assert len(applied.started) == 3
-            assert (applied.stopped, applied.failed) == ((), ())
-            before = await self.settled(actuator, target, 3)
-            assert {replica.name for replica in before} == set(applied.started)
-            assert {replica.workload for replica in before} == {"worker"}
-            assert all(replica.started_at for replica in before)
-            after = await self.reach(actuator, target, 1)
-            assert after == before[:1]
-            await self.reach(actuator, target, 0)
-            assert await self.existing("contract") == []
-
-    async def test_repeating_a_count_changes_nothing(self) -> None:
-        """The second apply starts and stops nothing."""
-        target = workload(self.app())
-        async with self.opened() as actuator:
-            before = await self.reach(actuator, target, 2)
-            applied = await actuator.apply(target, 2)
-            assert (applied.started, applied.stopped, applied.failed) == ((), (), ())
-            assert await self.settled(actuator, target, 2) == before
-
-    async def test_workloads_are_told_apart(self) -> None:
-        """Two workloads at the same time keep their own counts."""
-        one, two = workload(self.app(), "one"), workload(self.app(), "two")
-        async with self.opened() as actuator:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(actuator.apply(one, 1))
-                tasks.create_task(actuator.apply(two, 2))
-            await self.settled(actuator, one, 1)
-            await self.settled(actuator, two, 2)
-            owned = await actuator.owned()
-            assert {name: len(replicas) for name, replicas in owned.items()} == {"one": 1, "two": 2}
-
     async def test_what_cannot_start_is_rejected_and_leaves_nothing(self) -> None:
         """An app that is wrong as written is a permanent error."""
         async with self.opened() as actuator:
@@ -206,34 +98,14 @@ class ActuatorContract(ABC):
                 await actuator.apply(workload(self.unstartable()), 2)
             await eventually(lambda: self.existing("contract"), lambda left: left == [])
 
-    async def test_a_target_that_runs_elsewhere_is_rejected(self) -> None:
-        """Foreign targets need another kind of actuator."""
-        async with self.opened() as actuator:
-            with pytest.raises(ReplicaRejected):
-                await actuator.apply(workload(ForeignTarget("Deployment", "web")), 1)
-
     # Ownership
-
-    async def test_replicas_are_adopted_after_a_restart(self) -> None:
-        """A second run of the same owner finds the same replicas and starts none twice."""
-        target = workload(self.app())
-        async with self.opened() as actuator:
-            before = await self.reach(actuator, target, 3)
-        assert len(await self.running("contract")) == 3
-        async with self.opened() as actuator:
-            applied = await actuator.apply(target, 3)
-            assert (applied.started, applied.stopped) == ((), ())
-            assert [replica.id for replica in await self.settled(actuator, target, 3)] == [
-                replica.id for replica in before
-            ]
-            await self.reach(actuator, target, 0)
 
     async def test_a_stop_is_finished_after_a_restart(self) -> None:
         """A replica told to stop is known as stopping by the next run, which ends it."""
         stubborn = replace(self.app("stubborn"), termination_grace_period_s=3.0)
         target = workload(stubborn)
         async with self.opened() as actuator:
-            await self._stubborn(actuator, target)
+            await self.stubborn(actuator, target)
             await actuator.apply(target, 0)
         async with self.opened() as actuator:
             assert states(await actuator.observe(target)) == [ReplicaState.STOPPING]
@@ -266,34 +138,17 @@ class ActuatorContract(ABC):
             assert await actuator.owned() == {}
             await actuator.remove("worker")
 
-    async def test_closing_leaves_replicas_but_no_task_thread_or_socket(self) -> None:
-        """Everything that belongs to the actuator ends with it."""
-        target = workload(self.app())
-        async with self.opened() as actuator:  # what libraries keep for good is not counted
-            await self.reach(actuator, target, 1)
-        before = (asyncio.all_tasks(), set(threading.enumerate()), _open_files())
+    async def test_what_is_owned_is_told_apart_by_workload(self) -> None:
+        """`owned` lists each workload's replicas."""
         async with self.opened() as actuator:
-            await self.reach(actuator, target, 2)
-            await actuator.apply(target, 1)
-        assert (asyncio.all_tasks(), set(threading.enumerate()), _open_files()) == before
-        async with self.opened() as actuator:
-            await actuator.remove("worker")
+            await actuator.apply(self.workload(name="one"), 1)
+            await actuator.apply(self.workload(name="two"), 2)
+            owned = await actuator.owned()
+            assert {name: len(replicas) for name, replicas in owned.items()} == {"one": 1, "two": 2}
+            for name in owned:
+                await actuator.remove(name)
 
     # What happens from outside
-
-    async def test_a_replica_removed_by_hand_is_noticed_and_replaced(self) -> None:
-        """It is yielded as a change, no longer observed, and the next apply replaces it."""
-        target = workload(self.app())
-        async with self.opened() as actuator:
-            first, second = await self.reach(actuator, target, 2)
-            await self._drain(actuator)
-            async with _changes(actuator) as changes:
-                await self.remove_by_hand(first)
-                assert await asyncio.wait_for(anext(changes), PATIENCE_S) == "worker"
-            await eventually(lambda: actuator.observe(target), lambda seen: [each.id for each in seen] == [second.id])
-            replicas = await self.reach(actuator, target, 2)
-            assert second in replicas
-            await actuator.remove("worker")
 
     async def test_a_replica_that_ends_is_restarted_in_place(self) -> None:
         """The first end is mended at once: the same replica runs again, one restart later."""
@@ -326,25 +181,11 @@ class ActuatorContract(ABC):
 
     # Stopping
 
-    async def test_a_replica_that_ignores_the_signal_is_ended_after_its_grace_period(self) -> None:
-        """It is stopping until then, does not count, and is gone after."""
-        target = workload(replace(self.app("stubborn"), termination_grace_period_s=1.5))
-        async with self.opened() as actuator:
-            await self._stubborn(actuator, target)
-            began = asyncio.get_running_loop().time()
-            applied = await actuator.apply(target, 0)
-            assert len(applied.stopped) == 1
-            assert states(await actuator.observe(target)) == [ReplicaState.STOPPING]
-            assert (await actuator.apply(target, 0)).stopped == ()
-            await eventually(lambda: self.running("contract"), lambda names: names == [])
-            assert asyncio.get_running_loop().time() - began >= 1.4
-            await eventually(lambda: self.existing("contract"), lambda left: left == [])
-
     async def test_no_grace_means_an_end_at_once(self) -> None:
         """A grace period of 0 sends SIGKILL."""
         target = workload(replace(self.app("stubborn"), termination_grace_period_s=0.0))
         async with self.opened() as actuator:
-            await self._stubborn(actuator, target)
+            await self.stubborn(actuator, target)
             await actuator.apply(target, 0)
             await eventually(lambda: self.existing("contract"), lambda left: left == [])
 
@@ -361,8 +202,8 @@ class ActuatorContract(ABC):
                     lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.NOT_READY]
                 )
                 assert "readiness" in replica.detail
-                await self._drain(actuator)
-                async with _changes(actuator) as changes:
+                await self.drain(actuator)
+                async with changes_of(actuator) as changes:
                     listener.listen()
                     assert await asyncio.wait_for(anext(changes), PATIENCE_S) == "worker"
                 await self.settled(actuator, target, 1)
@@ -422,118 +263,23 @@ class ActuatorContract(ABC):
 
     # Interruptions
 
-    @pytest.mark.parametrize("delay_s", [0.0, 0.001, 0.005, 0.02, 0.1, 0.3])
-    async def test_a_cancelled_apply_loses_nothing_and_starts_nothing_twice(self, delay_s: float) -> None:
-        """Wherever it is cut off, the next call ends with the wanted count, also in a new run of the service."""
-        target = workload(self.app())
-        async with self.opened() as actuator:
-            await _cut_off(actuator.apply(target, 3), delay_s)
-            await self.reach(actuator, target, 3)
-            await _cut_off(actuator.apply(target, 1), delay_s)
-            await self.reach(actuator, target, 1)
-            await _cut_off(actuator.apply(target, 3), delay_s)
-        async with self.opened() as actuator:
-            await self.reach(actuator, target, 3)
-            await actuator.remove("worker")
-        assert await self.existing("contract") == []
 
-    async def _stubborn(self, actuator: Actuator, target: Workload) -> None:
-        (replica,) = await self.reach(actuator, target, 1)
-        await eventually(lambda: self.ignores_sigterm(replica), bool)
-
-    async def _drain(self, actuator: Actuator) -> None:
-        """Take the changes that earlier steps caused, until none comes for a while."""
-        async with _changes(actuator) as changes:
-            try:
-                while True:
-                    await asyncio.wait_for(anext(changes), 1.0)
-            except TimeoutError:
-                return
-
-
-class BreakableActuatorContract(ActuatorContract):
+class BreakableActuatorContract(BreakableScalingContract, ActuatorContract):
     """What holds when the engine itself can be away."""
 
-    @abstractmethod
-    async def break_engine(self) -> None:
-        """Make the engine answer no more."""
-
-    @abstractmethod
-    async def restore_engine(self) -> None:
-        """Bring the engine back, with the replicas it had; they may have been ended."""
-
-    async def test_an_outage_is_an_error_that_passes(self) -> None:
-        """Observing and applying raise; afterwards the same replicas are back, and the change is yielded."""
-        target = workload(self.app())
+    async def test_what_is_owned_is_not_known_during_an_outage(self) -> None:
+        """It raises, and is known again afterwards."""
         async with self.opened() as actuator:
-            before = await self.reach(actuator, target, 2)
-            await self._drain(actuator)
+            await self.reach(actuator, self.workload(), 1)
             await self.break_engine()
-            for call in (
-                lambda: actuator.observe(target),
-                lambda: actuator.usage(target),
-                lambda: actuator.apply(target, 3),
-                actuator.owned,
-            ):
-                await eventually(lambda call=call: _fails(call), bool)  # type: ignore[misc]
+            await eventually(lambda: engine_lacks(actuator.owned), bool)
+            await eventually(lambda: engine_lacks(lambda: actuator.usage(self.workload())), bool)
             await self.restore_engine()
-            after = await eventually(
-                lambda: _unless_down(actuator.observe(target)), lambda seen: states(seen) == [ReplicaState.READY] * 2
-            )
-            assert {replica.id for replica in after} == {replica.id for replica in before}
-            await self.reach(actuator, target, 3)
-            await actuator.remove("worker")
-
-    async def test_opening_succeeds_while_the_engine_is_down(self) -> None:
-        """It carries on when the engine comes up."""
-        target = workload(self.app())
-        await self.break_engine()
-        async with self.opened() as actuator:
-            with pytest.raises(EngineUnavailable):
-                await actuator.observe(target)
-            await self.restore_engine()
-            await eventually(lambda: _unless_down(actuator.observe(target)), lambda seen: seen == ())
-            await self.reach(actuator, target, 1)
+            await self.settled(actuator, self.workload(), 1)
+            assert {name: len(replicas) for name, replicas in (await actuator.owned()).items()} == {"worker": 1}
             await actuator.remove("worker")
 
 
 def _probed(app: App, kind: ProbeKind, port: int) -> App:
     probe = Probe(kind, TcpSocket(port, host="127.0.0.1"), period_s=0.2, failure_threshold=2)
     return replace(app, containers=(replace(app.containers[0], probes=(probe,)),))
-
-
-def sigterm_ignored(pid: int) -> bool:
-    """Return whether a process ignores SIGTERM; see SigIgn in proc(5)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    ignored = next(line.split()[1] for line in status.splitlines() if line.startswith("SigIgn:"))
-    return bool(int(ignored, 16) >> (signal.SIGTERM - 1) & 1)
-
-
-def _changes(actuator: Actuator) -> aclosing[AsyncGenerator[str, None]]:
-    return aclosing(cast("AsyncGenerator[str, None]", actuator.changes()))
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def _cut_off(call: Awaitable[object], delay_s: float) -> None:
-    task = asyncio.ensure_future(call)
-    await asyncio.wait([task], timeout=delay_s)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def _fails(call: Callable[[], Awaitable[object]]) -> bool:
-    try:
-        await call()
-    except EngineUnavailable:
-        return True
-    return False
-
-
-async def _unless_down(observed: Awaitable[tuple[Replica, ...]]) -> tuple[Replica, ...]:
-    try:
-        return await observed
-    except EngineUnavailable:
-        return (Replica("", "", "", "", ReplicaState.CRASHED),)

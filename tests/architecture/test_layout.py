@@ -13,9 +13,6 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted(path for package in ("scaler", "scalers", "benchmarks") for path in (ROOT / package).rglob("*.py"))
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "base", "common", "misc"}
 
-# The specification of a contract is one list, whatever its length.
-LONG = {"scaler/testing/actuator_contract.py"}
-
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_in_its_first_line_what_it_is_for(path: Path) -> None:
@@ -29,8 +26,7 @@ def test_no_module_has_a_name_that_says_nothing() -> None:
 
 
 def test_modules_stay_readable() -> None:
-    long = {str(path.relative_to(ROOT)) for path in MODULES if len(path.read_text().splitlines()) > 300}
-    assert long == LONG
+    assert [str(path.relative_to(ROOT)) for path in MODULES if len(path.read_text().splitlines()) > 300] == []
 
 
 def test_every_scaler_has_a_page_and_a_contract() -> None:

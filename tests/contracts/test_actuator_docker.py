@@ -12,7 +12,8 @@ import pytest
 from scaler.actuators.docker.actuator import DockerActuator
 from scaler.model import App, Container, Replica
 from scaler.ports.actuator import Actuator
-from scaler.testing.actuator_contract import BreakableActuatorContract, sigterm_ignored
+from scaler.testing.actuator_contract import BreakableActuatorContract
+from scaler.testing.observing import sigterm_ignored
 from scaler.testing.servers.docker import DockerServer
 
 pytestmark = pytest.mark.services

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from scaler.actuators.routing import RoutingActuator
 from scaler.model import App, Container, Replica
 from scaler.ports.actuator import Actuator
-from scaler.testing.actuator_contract import BreakableActuatorContract, workload
+from scaler.testing.actuator_contract import BreakableActuatorContract
 from scaler.testing.actuators import FakeActuator, FakeEngine
+from scaler.testing.observing import workload
 
 
 class TestFakeActuator(BreakableActuatorContract):
@@ -53,3 +55,10 @@ class TestFakeActuator(BreakableActuatorContract):
 
     async def restore_engine(self) -> None:
         self.engine.down = False
+
+
+class TestFakeActuatorBehindARouter(TestFakeActuator):
+    """The router takes nothing from the promises of the actuators behind it."""
+
+    def make(self, owner: str, **settings: Any) -> Actuator:
+        return RoutingActuator(super().make(owner, **settings), {})

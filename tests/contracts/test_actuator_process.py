@@ -16,7 +16,8 @@ import pytest
 from scaler.actuators.process.actuator import ProcessActuator
 from scaler.model import App, Container, Replica
 from scaler.ports.actuator import Actuator
-from scaler.testing.actuator_contract import ActuatorContract, sigterm_ignored
+from scaler.testing.actuator_contract import ActuatorContract
+from scaler.testing.observing import sigterm_ignored
 
 SCRIPTS = {
     "serve": "exec sleep 600",

@@ -23,6 +23,8 @@ from scaler.ports.errors import ActuatorError, ReplicaRejected, TargetUnavailabl
 
 log = structlog.get_logger(__name__)
 
+# On closing, stops under way get so long: the engine has then been told, and most are over.
+_LAST_STOPS_S = 1.0
 _STATES = {"running": ReplicaState.READY, "paused": ReplicaState.NOT_READY, "restarting": ReplicaState.CRASHED}
 _HEALTH = {"starting": ReplicaState.STARTING, "unhealthy": ReplicaState.NOT_READY}
 
@@ -64,10 +66,10 @@ class ComposeActuator(Actuator):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._operations.settle()
-        stops = list(self._stops.values())
-        for task in stops:
-            task.cancel()  # the engine ends them; what remains to be removed is found by the next run
-        if stops:
+        if stops := list(self._stops.values()):
+            _, lasting = await asyncio.wait(stops, timeout=_LAST_STOPS_S)
+            for task in lasting:
+                task.cancel()  # the engine ends them; what remains to be removed is found by the next run
             await asyncio.wait(stops)
         await self._picture.close()
         self._client.close()

@@ -11,7 +11,7 @@ from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, Workload
 from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
-from scaler.testing.actuator_contract import eventually, states, workload
+from scaler.testing.observing import eventually, states, workload
 from scaler.testing.servers.compose import ComposeProject, compose_file
 from scaler.testing.servers.docker import DockerServer
 
@@ -329,3 +329,61 @@ async def test_an_image_whose_tag_moved_is_not_mixed_in(
     images = {project.inspect(id_)["Image"] for id_ in project.states("worker")}
     with engine.client() as api:
         assert images == {api.inspect_image("scaler-test-moving:1")["Id"]}
+
+
+async def test_the_engine_restarts(engine: DockerServer, projects: Projects, actuator: ComposeActuator) -> None:
+    """Docker starts what has `restart: always` although it was stopped; the next step stops it again."""
+    project = projects(
+        "\n".join(
+            f"  {name}: {{<<: *image, stop_grace_period: 1s, restart: {policy}}}"
+            for name, policy in (("always", "always"), ("unless", "unless-stopped"), ("never", '"no"'))
+        )
+    )
+    names = ("always", "unless", "never")
+    targets = [scaling(project, name) for name in names]
+    await compose(project, "up", "-d")
+    for target, count in zip(targets, (0, 0, 2), strict=True):
+        await reach(actuator, target, count)
+    await asyncio.to_thread(engine.stop)
+    await asyncio.to_thread(engine.start)
+    await eventually(lambda: asyncio.to_thread(project.running, "always"), lambda running: len(running) == 1)
+    assert project.running("unless") == project.running("never") == set()
+    for target, count in zip(targets, (0, 0, 2), strict=True):
+        await reach(actuator, target, count)
+    assert [len(project.states(name)) for name in names] == [1, 1, 2]
+
+
+async def test_up_starts_what_is_at_zero_and_it_is_stopped_again(projects: Projects, actuator: ComposeActuator) -> None:
+    """The container is the same before and after: nothing is recreated."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    before = set(project.states("worker"))
+    await reach(actuator, target, 0)
+    await compose(project, "up", "-d")
+    await settled(actuator, target, 1)
+    await reach(actuator, target, 0)
+    assert project.states("worker") == dict.fromkeys(before, "exited")
+
+
+async def test_a_range_of_host_ports_is_shared_out(projects: Projects, actuator: ComposeActuator) -> None:
+    """As many replicas as there are ports; one more fails with the engine's reason, and leaves nothing."""
+    project = projects(WORKER.replace("}", ', ports: ["127.0.0.1:18480-18482:80"]}'))
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 3)
+    with pytest.raises(ReplicaRejected, match="port"):
+        await actuator.apply(target, 4)
+    assert len(project.states("worker")) == 3
+
+
+async def test_paused_replicas_are_not_ready(projects: Projects, actuator: ComposeActuator) -> None:
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 2)
+    await compose(project, "pause")
+    await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.NOT_READY] * 2)
+    assert await actuator.apply(target, 2) == Applied()
+    await compose(project, "unpause")
+    await settled(actuator, target, 2)

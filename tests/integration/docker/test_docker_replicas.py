@@ -30,7 +30,7 @@ from scaler.model import (
     VolumeMount,
 )
 from scaler.ports.errors import ReplicaRejected
-from scaler.testing.actuator_contract import eventually, states, workload
+from scaler.testing.observing import eventually, states, workload
 from scaler.testing.servers.docker import DockerServer
 
 pytestmark = pytest.mark.services
@@ -167,7 +167,7 @@ _SERVICE = """
 import asyncio, sys
 from scaler.actuators.docker.actuator import DockerActuator
 from scaler.model import App, Container
-from scaler.testing.actuator_contract import workload
+from scaler.testing.observing import eventually, states, workload
 
 async def main():
     app = App((Container("worker", "scaler-test-serve"),), termination_grace_period_s=2.0)

@@ -21,7 +21,7 @@ from scaler.actuators.docker.actuator import DockerActuator
 from scaler.manifest import load
 from scaler.model import App, Container, Registry, ReplicaState
 from scaler.ports.errors import ActuatorError, RegistryUnavailable, ReplicaRejected, Transient
-from scaler.testing.actuator_contract import eventually, states, workload
+from scaler.testing.observing import eventually, states, workload
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.registry import PASSWORD, USERNAME, RegistryServer
 

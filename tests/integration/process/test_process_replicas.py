@@ -17,7 +17,7 @@ from scaler.actuators.process.actuator import ProcessActuator
 from scaler.actuators.process.processes import MARK
 from scaler.model import App, Container, EnvVar, ReplicaState, VolumeMount
 from scaler.ports.errors import ReplicaRejected
-from scaler.testing.actuator_contract import eventually, states, workload
+from scaler.testing.observing import eventually, states, workload
 
 
 def shell(script: str, *env: EnvVar) -> App:
@@ -105,7 +105,7 @@ import asyncio, sys
 from pathlib import Path
 from scaler.actuators.process.actuator import ProcessActuator
 from scaler.model import App, Container
-from scaler.testing.actuator_contract import workload
+from scaler.testing.observing import eventually, states, workload
 
 async def main():
     worker = Container("worker", "", command=("sh", "-c"), args=("exec sleep 600",))
