@@ -234,3 +234,32 @@ def test_the_examples_are_valid() -> None:
     for example in sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("scalers/*.yaml")]):
         result = run("validate", "--strict", example, env={"REDIS_PASSWORD": "x"})
         assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "validate"])
+def test_without_manifests_there_must_be_labels(command: str, tmp_path: Path) -> None:
+    result = run(command, env={"SCALER_STATE_DIR": str(tmp_path)})
+    assert result.exit_code == 2
+    assert "no manifests given" in result.output
+
+
+def test_a_compose_service_is_named_by_project_and_service(tmp_path: Path) -> None:
+    good = (EXAMPLES / "compose" / "scaled-object.yaml").read_text()
+    path = tmp_path / "scaled-object.yaml"
+    path.write_text(good)
+    assert run("validate", path).output == "shop-worker: 0 to 10 replicas, triggers: redis-0 (redis)\n"
+    path.write_text(good.replace("shop/worker", "worker"))
+    result = run("validate", path)
+    assert result.exit_code == 2
+    assert "spec.scaleTargetRef.name: found 'worker', expected a compose service as PROJECT/SERVICE" in result.output
+
+
+def test_two_scaled_objects_for_one_compose_service_are_an_error(tmp_path: Path) -> None:
+    """Compose services know no namespaces."""
+    good = (EXAMPLES / "compose" / "scaled-object.yaml").read_text()
+    path = tmp_path / "two.yaml"
+    again = good.replace("  name: shop-worker\n", "  name: again\n  namespace: other\n")
+    path.write_text(f"{good}---\n{again}")
+    result = run("validate", path)
+    assert result.exit_code == 2
+    assert "expected one ScaledObject for each target" in result.output

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
-from scaler.manifest.compose.labels import LabelledScaling, LabelledService, read_labels
+from scaler.manifest.compose.labels import OPTIONS, TRIGGER, LabelledScaling, LabelledService, read_labels
 from scaler.model import COMPOSE_SERVICE, ForeignTarget, MetricType, Workload
 from scalers.redis.lists import RedisListScaler
 
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "examples" / "compose" / "compose.yaml"
 JOBS = "address=cache:6379 listName=jobs"
 PLACE = "compose service shop/worker: labels"
 
@@ -138,3 +141,15 @@ def test_one_service_s_errors_are_its_own() -> None:
     bad = LabelledService("shop", "bad", {"scaler.trigger.redis": ""}, {})
     scalings = read_labels([bad, good], {"redis": RedisListScaler})
     assert [scaling.workload is not None for scaling in scalings] == [False, True]
+
+
+def test_the_example_s_labels_are_right() -> None:
+    services = YAML(typ="safe").load(EXAMPLE.read_text())["services"]
+    workload = workload_of(services["worker"]["labels"])
+    assert workload.policy.max_replicas == 10
+    assert "labels" not in services["cache"]
+
+
+def test_the_documentation_names_every_label() -> None:
+    page = (EXAMPLE.parents[3] / "docs" / "compose.md").read_text()
+    assert [label for label in (f"{TRIGGER}TYPE", f"{TRIGGER}TYPE.NAME", *OPTIONS) if f"`{label}`" not in page] == []
