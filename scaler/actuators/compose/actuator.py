@@ -211,7 +211,7 @@ class ComposeActuator(Actuator):
 
     async def _start(self, container: ServiceContainer) -> str:
         await self._engine.start(container.id, container.name)
-        self._picture.started(container.id, container.service)
+        self._picture.started(container.id)
         return container.name
 
     async def _create(self, definition: ServiceContainer, numbers: Iterator[int], image: str) -> str:
@@ -225,7 +225,7 @@ class ComposeActuator(Actuator):
         except ReplicaRejected:
             await self._engine.remove(container_id)
             raise
-        self._picture.started(container_id, definition.service)
+        self._picture.started(container_id)
         return copy.name
 
     # What exists.

@@ -96,8 +96,13 @@ class ServiceEngine:
         """
 
         def start(api: Any) -> None:
-            with contextlib.suppress(NotFound):
+            try:
                 api.start(container_id)
+            except NotFound:
+                return
+            except APIError as error:
+                # Among others a port or an address that is taken, which comes as a failure of the engine's own.
+                raise ReplicaRejected(str(error.explanation)) from error
 
         with _naming(name):
             await self._client.call(start)

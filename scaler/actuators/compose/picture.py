@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from signal import Signals
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from scaler.ports.errors import EngineUnavailable
 
 log = structlog.get_logger(__name__)
 
+_ENDING = frozenset(str(int(each)) for each in (Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM))
 # Events of a burst that arrive within this time cost one listing.
 _COALESCE_S = 0.02
 _RETRY_S = 1.0
@@ -48,7 +50,6 @@ class Picture:
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._inspected: dict[str, Mapping[str, Any]] = {}
         self._outdated: set[str] = set()
-        self._projects: dict[str, str] = {}
         self._signals: dict[str, ForeignSignals] = {}
         self._ran: set[str] = set()
         self._told_to_stop: set[str] = set()
@@ -117,9 +118,8 @@ class Picture:
         self._told_to_stop.add(container.id)
         self._ran.discard(container.id)
 
-    def started(self, container_id: str, service: ServiceName) -> None:
+    def started(self, container_id: str) -> None:
         """Note that we started this container: if it ends, it does so on its own."""
-        self._projects[container_id] = service.project
         self._stopped_by_hand.discard(container_id)
         self._told_to_stop.discard(container_id)
         self._ran.add(container_id)
@@ -138,7 +138,7 @@ class Picture:
     def _of_project(self, project: str) -> ForeignSignals:
         return self._signals.setdefault(project, ForeignSignals())
 
-    def _happened(self, container_id: str | None, action: str) -> None:
+    def _happened(self, container_id: str | None, action: str, attributes: Mapping[str, str]) -> None:
         if container_id is None:
             # Events may have been missed: what ended meanwhile did so for reasons unknown.
             for signals in self._signals.values():
@@ -150,8 +150,8 @@ class Picture:
         elif action.startswith(_INNER):
             return
         else:
-            project = self._projects.get(container_id)
-            if project is not None:
+            project = attributes.get(PROJECT, "")
+            if action != "kill" or self._ends(container_id, attributes.get("signal", "")):
                 signals = self._of_project(project)
                 if action == "die" and signals.pending(container_id):
                     self._stopped_by_hand.add(container_id)
@@ -163,12 +163,19 @@ class Picture:
             self._inspected.pop(container_id, None)
         self.stale()
 
+    def _ends(self, container_id: str, number: str) -> bool:
+        """Whether a signal is meant to end a container: one that just tells it something, such as HUP, is not."""
+        config = self._inspected.get(container_id, {}).get("Config", {})
+        return number in _ENDING or number == _number(config.get("StopSignal") or "")
+
     async def _read(self) -> Sequence[ServiceContainer]:
         self._outdated.clear()
+        remembered = self._ran | self._told_to_stop | self._stopped_by_hand
         rows = self._rows = await self._engine.rows()
-        self._projects = {row["Id"]: row["Labels"][PROJECT] for row in rows}
+        # Not those that were added meanwhile: a container that was just made is in the next listing.
+        gone = remembered - {row["Id"] for row in rows}
         for ids in (self._ran, self._told_to_stop, self._stopped_by_hand):
-            ids.intersection_update(self._projects)
+            ids.difference_update(gone)
         wanted = {row["Id"]: row["State"] for row in rows if ServiceName.of_labels(row["Labels"]) in self._watched}
         self._inspected = {
             key: known
@@ -208,3 +215,11 @@ class Picture:
                 log.exception("compose_upkeep_failed")
                 await asyncio.sleep(_RETRY_S)
                 self._stale_event.set()
+
+
+def _number(signal: str) -> str:
+    """Return the number of a signal that is named as images and compose do: `SIGINT`, `INT` or `2`."""
+    try:
+        return signal if signal.isdecimal() else str(int(Signals["SIG" + signal.upper().removeprefix("SIG")]))
+    except KeyError:
+        return ""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from docker.types import CancellableStream
@@ -20,13 +21,18 @@ class EventStream:
     Args:
         client: The engine.
         label: `name=value` that containers carry.
-        happened: Called with a container's id and the action, and with None whenever the stream begins or breaks, so
-            that events may have been missed.
+        happened: Called with a container's id, the action and the event's attributes (labels among them), and with
+            None whenever the stream begins or breaks, so that events may have been missed.
         retry_s: Wait before connecting again.
     """
 
     def __init__(
-        self, client: EngineClient, label: str, happened: Callable[[str | None, str], None], *, retry_s: float = 0.5
+        self,
+        client: EngineClient,
+        label: str,
+        happened: Callable[[str | None, str, Mapping[str, str]], None],
+        *,
+        retry_s: float = 0.5,
     ) -> None:
         self._client = client
         self._label = label
@@ -65,13 +71,15 @@ class EventStream:
                 self._stream = stream
             self._tell(None)
             for event in stream:
-                self._tell(event.get("id"), event.get("Action", ""))
+                self._tell(event.get("id"), event.get("Action", ""), event.get("Actor", {}).get("Attributes") or {})
         finally:
             with self._lock:
                 self._stream = None
             stream._response.close()  # noqa: SLF001 - the SDK's `close` only shuts the socket down
 
-    def _tell(self, container_id: str | None, action: str = "") -> None:
+    def _tell(
+        self, container_id: str | None, action: str = "", attributes: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         if not self._stopped.is_set():
             with contextlib.suppress(RuntimeError):  # the loop was closed without us
-                self._loop.call_soon_threadsafe(self._happened, container_id, action)
+                self._loop.call_soon_threadsafe(self._happened, container_id, action, attributes)

@@ -58,7 +58,8 @@ class DockerRuntime(Runtime):
             await self._events.close()
         self._client.close()
 
-    def _happened(self, container_id: str | None, action: str) -> None:
+    def _happened(self, container_id: str | None, action: str, attributes: Mapping[str, str]) -> None:
+        del attributes
         if container_id is None:
             self._foreign_signals.forget()
             self._outdated |= self._runs.keys()

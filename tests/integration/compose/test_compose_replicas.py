@@ -387,3 +387,14 @@ async def test_paused_replicas_are_not_ready(projects: Projects, actuator: Compo
     assert await actuator.apply(target, 2) == Applied()
     await compose(project, "unpause")
     await settled(actuator, target, 2)
+
+
+async def test_a_signal_that_ends_nothing_is_no_stop(projects: Projects, actuator: ComposeActuator) -> None:
+    """Scaling goes on at once after a HUP, as log rotation sends it."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 1)
+    await compose(project, "kill", "-s", "HUP")
+    assert len((await actuator.apply(target, 3)).started) == 2
+    await settled(actuator, target, 3)

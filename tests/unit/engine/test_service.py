@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -131,7 +131,9 @@ class World:
         self.service: Service
 
     @asynccontextmanager
-    async def running(self, *workloads: Workload) -> AsyncIterator[Service]:
+    async def running(
+        self, *workloads: Workload, complete: Callable[[], Awaitable[object]] | None = None
+    ) -> AsyncIterator[Service]:
         memory = Memory(self.store)  # type: ignore[arg-type]
         await memory.load()
         async with self.actuator_class("us", self.engine) as actuator:
@@ -148,7 +150,7 @@ class World:
                 )
 
             service = Service(actuator=actuator, memory=memory, recorder=self.facts, make_loop=make_loop)
-            task = asyncio.create_task(service.run(workloads))
+            task = asyncio.create_task(service.run(workloads, complete=complete))
             try:
                 yield service
             finally:
@@ -305,6 +307,25 @@ async def test_a_workload_that_left_the_configuration_is_stopped_and_forgotten(w
         await asyncio.sleep(10)
         assert world.running_replicas() == 10
         assert set(world.store.kept) == {"b"}
+
+
+@scenario
+async def test_what_is_not_known_yet_is_not_taken_for_gone(world: World) -> None:
+    """Replicas and memories of workloads that come later stay until the configuration is complete."""
+    world.queues.lengths = {"jobs": 10, "other": 10}
+    late = workload("late", queue="other")
+    async with world.running(workload(), late):
+        await asyncio.sleep(10)
+    complete = asyncio.Event()
+    async with world.running(workload(), complete=complete.wait) as service:
+        await asyncio.sleep(60)
+        assert world.running_replicas() == 4
+        assert set(world.store.kept) == {"worker", "late"}
+        await service.reconfigure([workload(), late])
+        complete.set()
+        await asyncio.sleep(60)
+        assert world.running_replicas() == 4
+        assert set(world.store.kept) == {"worker", "late"}
 
 
 @scenario
