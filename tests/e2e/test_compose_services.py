@@ -50,6 +50,14 @@ spec:
   triggers:
     - type: redis
       metadata: {{address: "{host}:{port}", listName: jobs, listLength: "5"}}
+---
+type: Microsoft.App/containerApps
+name: own
+properties:
+  template:
+    terminationGracePeriodSeconds: 2
+    containers: [{{name: main, image: {image}}}]
+    scale: {{minReplicas: 1}}
 """
 
 
@@ -83,9 +91,9 @@ def project(engine: DockerServer, tmp_path: Path) -> Iterator[ComposeProject]:
 def test_a_service_follows_its_queue_and_compose_finds_nothing_to_do(
     engine: DockerServer, redis: RedisServer, queue: Redis, project: ComposeProject, tmp_path: Path
 ) -> None:
-    """1 -> 0 -> 8 -> 0 -> 1; `up -d` recreates nothing, and `down` removes all."""
+    """1 -> 0 -> 8 -> 0 -> 1 beside an app of ours; `up -d` recreates nothing, and `down` removes all."""
     project.run("up", "-d")
-    manifest = SCALED_OBJECT.format(project=project.name, host=redis.host, port=redis.port)
+    manifest = SCALED_OBJECT.format(project=project.name, host=redis.host, port=redis.port, image=IMAGE)
     service = ServiceProcess(tmp_path, manifest, actuator="docker", env={"DOCKER_HOST": engine.base_url})
     web = project.states("web")
     (worker,) = project.states("worker")
@@ -105,9 +113,12 @@ def test_a_service_follows_its_queue_and_compose_finds_nothing_to_do(
         queue.rpush("jobs", 1)
         eventually(lambda: project.states("worker") == {worker: "running"}, what="the same container again")
 
+        assert [each.ready_replicas for each in service.api.workloads()] == [1, 1]
         project.run("up", "-d")
         assert project.states("worker") == {worker: "running"}
         assert project.states("web") == web
+        service.stop()
+        assert service.command("down").stdout == "1 replicas stopped\n"
     assert service.events("actuation_failed", "actuator_bug", "service_task_failed") == []
     assert project.states("worker") == {worker: "running"}
     project.run("down", "--volumes", "--timeout", "1")

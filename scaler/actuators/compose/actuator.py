@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, ClassVar
@@ -40,6 +41,8 @@ class ComposeActuator(Actuator):
         threads: How many calls to the engine may be under way.
         timeout_s: Deadline of one call to the engine.
         listing_max_age_s: A listing older than this is read again although no event asked for it.
+        settle_s: A container that was made, but not started, is left so long to those who made it: compose makes all
+            containers before it starts the first.
     """
 
     kind: ClassVar[str] = "compose"
@@ -51,10 +54,13 @@ class ComposeActuator(Actuator):
         threads: int = 16,
         timeout_s: float = 60.0,
         listing_max_age_s: float = 1.0,
+        settle_s: float = 30.0,
     ) -> None:
         self._client = EngineClient(base_url, threads=threads, timeout_s=timeout_s)
         self._engine = ServiceEngine(self._client)
         self._picture = Picture(self._client, self._engine, self._report, max_age_s=listing_max_age_s)
+        self._settle_s = settle_s
+        self._made: set[str] = set()
         self._operations = Operations(self._picture.stale)
         self._workloads: dict[ServiceName, str] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
@@ -123,6 +129,8 @@ class ComposeActuator(Actuator):
         containers = await self._picture.containers(service)
         if not containers:
             raise TargetUnavailable(f"the compose service {service} has no container; `docker compose up` makes it")
+        if any(map(self._is_coming, containers)):
+            raise TargetUnavailable(f"compose is making containers of {service}; it is scaled when they were started")
         if self._picture.is_disturbed(service):
             raise TargetUnavailable(
                 f"containers of the compose project {service.project} are being stopped by somebody else;"
@@ -220,11 +228,14 @@ class ComposeActuator(Actuator):
             container_id = await self._engine.create(copy)
             if container_id is not None:
                 break
+        self._made.add(container_id)
         try:
             await self._engine.start(container_id, copy.name)
         except ReplicaRejected:
             await self._engine.remove(container_id)
+            self._made.discard(container_id)
             raise
+        self._made.discard(container_id)
         self._picture.started(container_id)
         return copy.name
 
@@ -237,6 +248,11 @@ class ComposeActuator(Actuator):
         self._workloads[service] = workload.name
         self._picture.watch(service)
         return service
+
+    def _is_coming(self, container: ServiceContainer) -> bool:
+        """Whether somebody else made it and may be about to start it."""
+        young = time.time() - container.created_at < self._settle_s
+        return young and container.state == "created" and container.id not in self._made
 
     def _report(self, service: ServiceName) -> None:
         name = self._workloads.get(service)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -50,6 +51,24 @@ async def settled(actuator: ComposeActuator, target: Workload, count: int) -> tu
 
 async def compose(project: ComposeProject, *arguments: str) -> str:
     return await asyncio.to_thread(project.run, *arguments)
+
+
+@asynccontextmanager
+async def asking(actuator: ComposeActuator, target: Workload, count: int) -> AsyncIterator[None]:
+    """Ask for a count again and again."""
+
+    async def ask() -> None:
+        while True:
+            await applied(actuator, target, count)
+            await asyncio.sleep(0.01)
+
+    task = asyncio.create_task(ask())
+    try:
+        yield
+        assert not task.done()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_a_replica_is_what_compose_would_have_made(projects: Projects, actuator: ComposeActuator) -> None:
@@ -214,15 +233,7 @@ async def test_down_while_scaling_leaves_nothing_and_up_goes_on(projects: Projec
     await compose(project, "up", "-d")
     await reach(actuator, target, 4)
 
-    async def keep_asking() -> None:
-        while True:
-            try:
-                await actuator.apply(target, 5)
-            except TargetUnavailable:
-                await asyncio.sleep(0.1)
-
-    asking = asyncio.create_task(keep_asking())
-    try:
+    async with asking(actuator, target, 5):
         await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
         await compose(project, "down")
         assert project.rows() == []
@@ -231,9 +242,21 @@ async def test_down_while_scaling_leaves_nothing_and_up_goes_on(projects: Projec
         assert project.rows() == []
         await compose(project, "up", "-d")
         await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
-    finally:
-        asking.cancel()
-        await asyncio.wait([asking])
+
+
+async def test_compose_is_not_hindered_at_its_work(projects: Projects, actuator: ComposeActuator) -> None:
+    """While somebody asks for replicas all the time, it recreates, adds and removes them without an error."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    async with asking(actuator, target, 2):
+        for mode in ("one", "two", "three"):
+            project.write(compose_file(WORKER.replace("}", f", environment: {{MODE: {mode}}}}}")))
+            await compose(project, "up", "-d", "--scale", "worker=4")
+            await compose(project, "up", "-d", "--scale", "worker=1")
+        await eventually(lambda: asyncio.to_thread(project.states, "worker"), lambda seen: len(seen) == 2)
+    for id_ in project.states("worker"):
+        assert "MODE=three" in project.inspect(id_)["Config"]["Env"]
 
 
 async def test_a_count_given_to_compose_is_mended(projects: Projects, actuator: ComposeActuator) -> None:
@@ -293,9 +316,7 @@ async def test_the_health_check_decides_who_is_ready(projects: Projects, actuato
     assert {each.id for each in await settled(actuator, target, 1)} == {replica.id}
 
 
-async def test_a_half_made_container_is_made_anew(
-    engine: DockerServer, projects: Projects, actuator: ComposeActuator
-) -> None:
+async def test_a_half_made_container_is_made_anew(engine: DockerServer, projects: Projects) -> None:
     """One that was not connected to all its networks when an earlier run ended is of no use."""
     project = projects("")
     project.write(compose_file("  worker: {<<: *image, networks: [front, back]}", "networks: {front: {}, back: {}}"))
@@ -306,11 +327,12 @@ async def test_a_half_made_container_is_made_anew(
     if len(project.inspect(half)["NetworkSettings"]["Networks"]) == 2:  # compose 1 connects it only when it starts it
         with engine.client() as api:
             api.disconnect_container_from_network(half, f"{project.name}_front")
-    await actuator.apply(target, 2)
-    replicas = await settled(actuator, target, 2)
-    assert half not in project.states("worker")
-    for each in replicas:
-        assert len(project.inspect(each.id)["NetworkSettings"]["Networks"]) == 2
+    async with ComposeActuator(base_url=engine.base_url, settle_s=0.0) as actuator:
+        await actuator.apply(target, 2)
+        replicas = await settled(actuator, target, 2)
+        assert half not in project.states("worker")
+        for each in replicas:
+            assert len(project.inspect(each.id)["NetworkSettings"]["Networks"]) == 2
 
 
 async def test_an_image_whose_tag_moved_is_not_mixed_in(
