@@ -113,7 +113,9 @@ def test_a_service_follows_its_queue_and_compose_finds_nothing_to_do(
         queue.rpush("jobs", 1)
         eventually(lambda: project.states("worker") == {worker: "running"}, what="the same container again")
 
-        assert [each.ready_replicas for each in service.api.workloads()] == [1, 1]
+        eventually(
+            lambda: [each.ready_replicas for each in service.api.workloads()] == [1, 1], what="both in the status"
+        )
         project.run("up", "-d")
         assert project.states("worker") == {worker: "running"}
         assert project.states("web") == web

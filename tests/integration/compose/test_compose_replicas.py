@@ -259,6 +259,24 @@ async def test_compose_is_not_hindered_at_its_work(projects: Projects, actuator:
         assert "MODE=three" in project.inspect(id_)["Config"]["Env"]
 
 
+async def test_compose_takes_copies_for_its_own(projects: Projects, actuator: ComposeActuator) -> None:
+    """Asked for as many as there are, it recreates none of them."""
+    project = projects("")
+    services = f"{WORKER[:-1]}, networks: [front, back], volumes: [/scratch, 'data:/data'], environment: {{A: b}}}}"
+    project.write(compose_file(services, "networks: {front: {}, back: {}}\nvolumes: {data: {}}"))
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 0)
+    await reach(actuator, target, 4)
+    before = project.states("worker")
+    await compose(project, "up", "-d", "--scale", "worker=4")
+    assert project.states("worker") == before
+    assert len(before) == 4
+    await compose(project, "restart")
+    await settled(actuator, target, 4)
+    assert project.states("worker") == before
+
+
 async def test_a_count_given_to_compose_is_mended(projects: Projects, actuator: ComposeActuator) -> None:
     """`up -d --scale` in both directions is a change like any other from outside."""
     project = projects(WORKER)
