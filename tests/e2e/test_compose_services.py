@@ -175,6 +175,11 @@ def test_two_labels_are_all_that_a_service_needs(
 
     up(trigger, "scaler.max: 2", *quick)
     eventually(lambda: len(project.running("worker")) == 2, what="the mended maximum")
+    project.run("stop", "worker")
+    eventually(lambda: "was stopped by hand" in service.command("explain", name).stdout, what="the reason")
+    assert project.running("worker") == set()
+    project.run("start", "worker")
+    eventually(lambda: len(project.running("worker")) == 2, what="what compose started again")
     service.stop()
     service.start("--compose")
     eventually(lambda: [each.desired_replicas for each in service.api.workloads()] == [2], what="the same count")
