@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from scaler.model import ForeignTarget, Replica, Workload
-from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.actuator import Actuator, Applied, Usage
 
 
 class RoutingActuator(Actuator):
@@ -46,6 +46,10 @@ class RoutingActuator(Actuator):
     async def apply(self, workload: Workload, count: int) -> Applied:
         """See `Actuator.apply`."""
         return await self._of(workload).apply(workload, count)
+
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        """See `Actuator.usage`."""
+        return await self._of(workload).usage(workload)
 
     async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
         """See `Actuator.owned`."""

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 
-from scaler.model import App, Container, Replica, ReplicaSample, ReplicaState, Resource, Workload
+from scaler.model import App, Container, ForeignTarget, Replica, ReplicaSample, ReplicaState, Resource, Workload
 from scaler.ports.actuator import Actuator, Usage
 from scaler.ports.clock import Clock
 from scaler.ports.errors import ActuatorError, SourceUnavailable
@@ -50,6 +50,12 @@ class _History:
         while len(self.counts) > 1 and usage.at_s - self.counts[1].at_s >= WINDOW_S:
             self.counts.popleft()
 
+    def limit(self, resource: Resource) -> float | None:
+        """Return the limit that the engine told of with the latest count."""
+        if not self.counts:
+            return None
+        return self.counts[-1].cpu_limit if resource is Resource.CPU else self.counts[-1].memory_limit
+
     def rate(self) -> tuple[float | None, float]:
         """Return the cores used over the window and its length; None while it is too short."""
         if not self.counts:
@@ -62,8 +68,8 @@ class _History:
 class ReplicaStatistics:
     """The statistics of one workload, for all its triggers.
 
-    The history of a replica goes with it, and its length is bounded by the window. Limits are those of the workload's
-    present revision, for replicas of an older one, too.
+    The history of a replica goes with it, and its length is bounded by the window. Limits of an app are those of its
+    present revision, for replicas of an older one, too; those of what runs already are what the engine says.
     """
 
     def __init__(self, workload: Workload, actuator: Actuator, clock: Clock) -> None:
@@ -80,8 +86,8 @@ class ReplicaStatistics:
         async with self._counting:
             if self._clock.now() >= self._counted_at + REFRESH_S:
                 await self._count()
-        limit = declared_limit(self._workload, resource, container)
-        return tuple(self._sample(replica, resource, limit) for replica in self._replicas)
+        declared = declared_limit(self._workload, resource, container)
+        return tuple(self._sample(replica, resource, declared) for replica in self._replicas)
 
     async def _count(self) -> None:
         try:
@@ -108,7 +114,7 @@ class ReplicaStatistics:
             history.ready, history.since = ready, now
         return history
 
-    def _sample(self, replica: Replica, resource: Resource, limit: float | None) -> ReplicaSample:
+    def _sample(self, replica: Replica, resource: Resource, declared: float | None) -> ReplicaSample:
         history = self._histories[replica.id]
         now = self._clock.now()
         usage: float | None
@@ -122,7 +128,7 @@ class ReplicaStatistics:
             replica=replica.name,
             state=replica.state,
             usage=usage,
-            limit=limit,
+            limit=history.limit(resource) if isinstance(self._workload.target, ForeignTarget) else declared,
             running_s=None if replica.started_at is None else now - history.began_at,
             settled_s=now - history.since,
             window_s=window_s,

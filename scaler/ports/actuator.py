@@ -35,12 +35,16 @@ class Usage:
         at_s: When, on a clock of the engine's own: only differences between counts of one replica mean something.
         cpu_s: Seconds of one core used since the run began. It begins anew with every run.
         memory_bytes: Memory in use that could not be had back at once, caches of files left out where the engine tells.
+        cpu_limit: Cores that the engine lets it have; None when there is no limit, or the target's manifest says it.
+        memory_limit: Bytes, in the same way.
     """
 
     id: str
     at_s: float
     cpu_s: float
     memory_bytes: int
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
 
 
 class Actuator(AbstractAsyncContextManager["Actuator"], ABC):

@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar
 
@@ -17,9 +18,10 @@ from scaler.actuators.compose.picture import Picture
 from scaler.actuators.compose.planning import Standing, plan
 from scaler.actuators.compose.replication import copy_of, networks_of, why_single
 from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.statistics import ContainerStatistics, limits_of
 from scaler.actuators.operations import Operations, outcome
 from scaler.model import COMPOSE_SERVICE, Replica, ReplicaState, Workload
-from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.ports.errors import ActuatorError, ReplicaRejected, TargetUnavailable
 
 log = structlog.get_logger(__name__)
@@ -58,6 +60,7 @@ class ComposeActuator(Actuator):
     ) -> None:
         self._client = EngineClient(base_url, threads=threads, timeout_s=timeout_s)
         self._engine = ServiceEngine(self._client)
+        self._statistics = ContainerStatistics(self._client)
         self._picture = Picture(self._client, self._engine, self._report, max_age_s=listing_max_age_s)
         self._settle_s = settle_s
         self._made: set[str] = set()
@@ -97,6 +100,13 @@ class ComposeActuator(Actuator):
             for each in containers
             if (state := self._state(each)) is not None
         )
+
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        """See `Actuator.usage`."""
+        containers = await self._picture.containers(self._watch(workload))
+        limits = {each.id: limits_of(each.inspected) for each in containers if not each.stopped}
+        counts = await self._statistics.usage(list(limits))
+        return tuple(replace(count, **limits[count.id]) for count in counts)
 
     async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
         """Return nothing: what compose made is compose's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -93,3 +93,15 @@ class EngineClient:
         if self._api is not None:
             self._api.close()
             self._api = None
+
+
+async def for_each(
+    ids: Sequence[str], ask: Callable[[str], Coroutine[Any, Any, T | None]], *, name: str
+) -> dict[str, T]:
+    """Ask about each container at the same time; those of which there is nothing to tell are left out."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = {each: group.create_task(ask(each), name=name) for each in ids}
+    except* Exception as errors:  # noqa: BLE001 - passed on: one outage fails all of them alike
+        raise errors.exceptions[0] from None
+    return {each: found for each, task in tasks.items() if (found := task.result()) is not None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from signal import Signals
 from typing import Any, TypeVar
 
@@ -12,20 +12,17 @@ import requests
 from docker.errors import APIError, NotFound
 
 from scaler.actuators.docker import containers, volumes
-from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.client import EngineClient, for_each
 from scaler.actuators.docker.events import EventStream
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.docker.images import Images
-from scaler.actuators.docker.statistics import usage_of
+from scaler.actuators.docker.statistics import ContainerStatistics
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
 from scaler.model import App
 from scaler.ports.actuator import Usage
 from scaler.ports.errors import ReplicaRejected
 
 T = TypeVar("T")
-
-# Fewer than the client's threads, so that starts and stops need not wait for statistics.
-COUNTED_AT_ONCE = 8
 
 
 class DockerRuntime(Runtime):
@@ -44,7 +41,7 @@ class DockerRuntime(Runtime):
         self._foreign_signals = ForeignSignals()
         # Created here and not started yet: no shutdown has signalled these, so they need not wait for its end.
         self._new: set[str] = set()
-        self._counting = asyncio.Semaphore(COUNTED_AT_ONCE)
+        self._statistics = ContainerStatistics(client)
 
     async def open(self, changed: Callable[[], None]) -> None:
         """See `Runtime.open`."""
@@ -101,22 +98,11 @@ class DockerRuntime(Runtime):
         async def one(container_id: str) -> containers.Run | None:
             return await self._client.call(lambda api: inspect(api, container_id))
 
-        return await _for_each(ids, one, name="docker:inspect")
+        return await for_each(ids, one, name="docker:inspect")
 
     async def usage(self, unit_ids: Sequence[str]) -> Sequence[Usage]:
         """See `Runtime.usage`."""
-
-        def count(api: Any, container_id: str) -> Usage | None:
-            try:
-                return usage_of(container_id, api.stats(container_id, stream=False, one_shot=True))
-            except NotFound:
-                return None
-
-        async def one(container_id: str) -> Usage | None:
-            async with self._counting:
-                return await self._client.call(lambda api: count(api, container_id))
-
-        return list((await _for_each(unit_ids, one, name="docker:stats")).values())
+        return await self._statistics.usage(unit_ids)
 
     async def prepare(self, app: App) -> None:
         """See `Runtime.prepare`."""
@@ -181,18 +167,6 @@ class DockerRuntime(Runtime):
 
         await self._client.call(remove)
         self._new.discard(unit_id)
-
-
-async def _for_each(
-    ids: Sequence[str], ask: Callable[[str], Coroutine[Any, Any, T | None]], *, name: str
-) -> dict[str, T]:
-    """Ask about each container at the same time; those of which there is nothing to tell are left out."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = {each: group.create_task(ask(each), name=name) for each in ids}
-    except* Exception as errors:  # noqa: BLE001 - passed on: one outage fails all of them alike
-        raise errors.exceptions[0] from None
-    return {each: found for each, task in tasks.items() if (found := task.result()) is not None}
 
 
 @contextlib.contextmanager

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from scaler.manifest.checking import check
 from scaler.manifest.compose.words import Unreadable, mapping, parameters
 from scaler.manifest.declared import Environment
+from scaler.manifest.keda.annotations import INTERVAL, parse_interval
 from scaler.manifest.keda.documents import Metadata, ScaledObjectSpec
 from scaler.manifest.keda.objects import DEFAULT_NAMESPACE, KubernetesObjects
 from scaler.manifest.keda.workload import DeclaredScaling, scaled_workload
@@ -31,6 +32,8 @@ OPTIONS = {
     "scaler.polling-interval": "pollingInterval",
     "scaler.fallback": "fallback",
 }
+# Ours, as the annotation of a ScaledObject is.
+_IDLE_INTERVAL = "scaler.idle-polling-interval"
 _LABELS = {field: label for label, field in OPTIONS.items()}
 
 
@@ -89,9 +92,18 @@ def _read(service: LabelledService, scalers: Scalers) -> LabelledScaling:
         objects=KubernetesObjects(OutsideValues({})),
         scalers=scalers,
     )
+    workload = replace(workload, idle_polling_interval_s=_idle_interval(report, service))
     problems = tuple(dict.fromkeys(report.problems))
     wrong = any(not problem.warning for problem in problems)
     return LabelledScaling(service, None if wrong else workload, problems)
+
+
+def _idle_interval(report: _LabelReport, service: LabelledService) -> float | None:
+    text = service.labels.get(_IDLE_INTERVAL)
+    interval_s = None if text is None else parse_interval(text.strip())
+    if text is not None and interval_s is None:
+        report.label(_IDLE_INTERVAL, repr(text), INTERVAL)
+    return interval_s
 
 
 def _spec(report: _LabelReport, service: LabelledService) -> Any:
@@ -108,9 +120,9 @@ def _spec(report: _LabelReport, service: LabelledService) -> Any:
             spec[OPTIONS[label]] = _parameters(report, label, text)
         elif label in OPTIONS:
             spec[OPTIONS[label]] = Scalar(text.strip(), plain=True)
-        else:
-            known = (f"{TRIGGER}TYPE", f"{TRIGGER}TYPE.NAME", *OPTIONS)
-            hint = closest(label, (TRIGGER.removesuffix("."), *OPTIONS))
+        elif label != _IDLE_INTERVAL:
+            known = (f"{TRIGGER}TYPE", f"{TRIGGER}TYPE.NAME", *OPTIONS, _IDLE_INTERVAL)
+            hint = closest(label, (TRIGGER.removesuffix("."), *OPTIONS, _IDLE_INTERVAL))
             report.label(label, "an unknown label", f"one of {', '.join(known)}", hint)
     if triggers:
         spec["triggers"] = triggers

@@ -18,6 +18,7 @@ _USED = (_PAUSED, _REPLICAS, _SCALE_IN, _SCALE_OUT, _FORCE)
 _OWN_PREFIX = "scaler/"
 _IDLE_INTERVAL = f"{_OWN_PREFIX}idle-polling-interval"
 _MAX_INTERVAL_S = 86_400
+INTERVAL = f"seconds from {MIN_POLLING_INTERVAL_S} to {_MAX_INTERVAL_S}"
 _HPA_ONLY = frozenset(
     {
         "scaledobject.keda.sh/transfer-hpa-ownership",
@@ -55,13 +56,15 @@ def read_pause(report: Report, annotations: Mapping[str, str]) -> Pause:
 def read_idle_interval(report: Report, annotations: Mapping[str, str]) -> float | None:
     """Return the seconds between two readings at zero replicas; None where nothing else is asked for."""
     text = annotations.get(_IDLE_INTERVAL)
-    if text is None:
-        return None
+    if text is not None and parse_interval(text) is None:
+        report.error((*_PATH, _IDLE_INTERVAL), INTERVAL)
+    return None if text is None else parse_interval(text)
+
+
+def parse_interval(text: str) -> float | None:
+    """Return a polling interval in seconds; None when it is not `INTERVAL`."""
     interval_s = float(text) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) else 0.0
-    if not MIN_POLLING_INTERVAL_S <= interval_s <= _MAX_INTERVAL_S:
-        report.error((*_PATH, _IDLE_INTERVAL), f"seconds from {MIN_POLLING_INTERVAL_S} to {_MAX_INTERVAL_S}")
-        return None
-    return interval_s
+    return interval_s if MIN_POLLING_INTERVAL_S <= interval_s <= _MAX_INTERVAL_S else None
 
 
 def _flag(report: Report, annotations: Mapping[str, str], name: str) -> bool:

@@ -438,3 +438,18 @@ async def test_a_signal_that_ends_nothing_is_no_stop(projects: Projects, actuato
     await compose(project, "kill", "-s", "HUP")
     assert len((await actuator.apply(target, 3)).started) == 2
     await settled(actuator, target, 3)
+
+
+async def test_what_replicas_use_is_told_with_the_limits_of_the_compose_file(
+    projects: Projects, actuator: ComposeActuator
+) -> None:
+    project = projects("  worker: {<<: *image, mem_limit: 64m, cpus: 0.5}")
+    await compose(project, "up", "-d")
+    target = scaling(project)
+    replicas = await reach(actuator, target, 2)
+    counts = await eventually(lambda: actuator.usage(target), lambda seen: len(seen) == 2)
+    assert {count.id for count in counts} == {replica.id for replica in replicas}
+    assert {(count.cpu_limit, count.memory_limit) for count in counts} == {(0.5, 64 << 20)}
+    assert all(count.memory_bytes > 0 for count in counts)
+    await reach(actuator, target, 0)
+    assert await actuator.usage(target) == ()

@@ -10,7 +10,7 @@ import pytest
 
 from scaler.actuators.routing import RoutingActuator
 from scaler.model import App, Container, ForeignTarget, Replica, Workload
-from scaler.ports.actuator import Actuator, Applied
+from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.testing.actuators import FakeActuator, FakeEngine
 from scaler.testing.observing import PATIENCE_S, changes_of, workload
 
@@ -41,6 +41,9 @@ class ForeignActuator(Actuator):
         self.counts[workload.name] = count
         return Applied()
 
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        return (Usage(workload.name, 0.0, 0.0, self.counts[workload.name]),)
+
     async def changes(self) -> AsyncIterator[str]:
         while True:
             name = await self.changed.get()
@@ -64,6 +67,7 @@ async def test_each_target_reaches_the_actuator_of_its_kind() -> None:
         await actuator.apply(workload(APP, "here"), 1)
         assert foreign.counts == {"elsewhere": 3}
         assert len(engine.running()) == 1
+        assert await actuator.usage(elsewhere) == (Usage("elsewhere", 0.0, 0.0, 3),)
         with pytest.raises(ZeroDivisionError):
             await actuator.observe(elsewhere)
         assert set(await actuator.owned()) == {"here"}

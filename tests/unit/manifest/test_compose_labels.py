@@ -153,3 +153,10 @@ def test_the_example_s_labels_are_right() -> None:
 def test_the_documentation_names_every_label() -> None:
     page = (EXAMPLE.parents[3] / "docs" / "compose.md").read_text()
     assert [label for label in (f"{TRIGGER}TYPE", f"{TRIGGER}TYPE.NAME", *OPTIONS) if f"`{label}`" not in page] == []
+
+
+def test_a_service_at_zero_may_be_read_at_its_own_pace() -> None:
+    labels = {"scaler.trigger.redis": JOBS, "scaler.idle-polling-interval": "0.2"}
+    assert workload_of(labels).idle_polling_interval_s == 0.2
+    (problem,) = problems_of({**labels, "scaler.idle-polling-interval": "often"})
+    assert problem == f"{PLACE}['scaler.idle-polling-interval']: found 'often', expected seconds from 0.1 to 86400"
