@@ -7,7 +7,6 @@ scaled down on the unknown, and everything goes on when the broker is back.
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import random
 import time
@@ -35,7 +34,7 @@ TOLERANCE = 0.1
 BROKERS: tuple[type[LoadedSource], ...] = (LoadedRedis, LoadedRabbitMQ, LoadedKafka)
 WORKLOADS: tuple[type[LoadedSource], ...] = (LoadedRedis, LoadedRedis, LoadedRabbitMQ, LoadedRabbitMQ, LoadedKafka)
 # A tick of a workload whose broker lives is late when it is later than this; the machine itself may be busy.
-LATE_S = 0.25
+LATE_S = float(os.environ.get("SCALER_BENCH_LATE_S", "0.25"))
 RETURN_DEADLINE_S = 60.0
 
 
