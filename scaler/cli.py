@@ -28,7 +28,7 @@ from scaler.cli_options import (
     Strict,
     errors_as_exit_codes,
 )
-from scaler.engine import plugins
+from scaler.engine import plugin_page, plugins
 from scaler.manifest import Outside
 from scaler.model import Workload
 from scaler.observability import logs
@@ -195,6 +195,8 @@ def demo(
 @app.command(name="plugins")
 def list_plugins(
     type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the parameters of this one.")] = None,
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole page of that one.")] = False,
 ) -> None:
     """List the installed scalers and where they come from, or the parameters of one."""
     installed: dict[str, plugins.Plugin] = {}
@@ -212,6 +214,9 @@ def list_plugins(
         found = installed[type_].found
         if isinstance(found, PluginBroken):
             raise found
+        if markdown:
+            typer.echo(plugin_page.page(found), nl=False)
+            return
         table = Table("parameter", "default", "allowed", "from", "meaning", box=None)
         for parameter in plugins.parameters(found):
             default = "required" if parameter.required else "" if parameter.default is None else str(parameter.default)

@@ -215,6 +215,7 @@ def test_plugins_lists_types_with_origin_and_parameters() -> None:
     parameters = run("plugins", "redis").output
     assert "listLength" in parameters
     assert "required" in parameters
+    assert run("plugins", "redis", "--markdown").output.startswith("# `redis`\n")
     unknown = run("plugins", "kafkaa")
     assert unknown.exit_code == 2
     assert "redis" in unknown.stderr
