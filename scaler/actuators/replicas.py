@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import structlog
 
+from scaler.actuators.changed_names import ChangedNames
 from scaler.actuators.crashes import CrashBackoff
 from scaler.actuators.keeping import Keeper
 from scaler.actuators.operations import Operations, outcome
@@ -18,14 +19,12 @@ from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, bluepr
 from scaler.actuators.snapshot import Snapshot
 from scaler.model import App, Replica, ReplicaState, Workload
 from scaler.ports.actuator import Actuator, Applied, Usage
-from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+from scaler.ports.errors import ReplicaRejected
 
 log = structlog.get_logger(__name__)
 
 # Domain of the host names that replicas are told; `.internal` is reserved for private use.
 DEFAULT_DNS_SUFFIX = "scaler.internal"
-# Events of a burst (20 starts) that arrive within this time cost one listing.
-_COALESCE_S = 0.02
 
 
 class ReplicaActuator(Actuator):
@@ -67,15 +66,13 @@ class ReplicaActuator(Actuator):
         self._applied: set[str] = set()
         self._operations = Operations(self._stale)
         self._seen: dict[str, dict[str, Any]] = {}
-        self._changed: dict[str, None] = {}
-        self._changed_any = asyncio.Event()
-        self._stale_event = asyncio.Event()
+        self._changed = ChangedNames()
         self._absorbed = asyncio.Event()
         self._upkeep: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self._runtime.open(self._stale)
-        self._upkeep = asyncio.create_task(self._keep_listing(), name="actuator:upkeep")
+        self._upkeep = asyncio.create_task(self._snapshot.follow(retry_s=self._retry_s), name="actuator:upkeep")
         self._stale()
         return self
 
@@ -107,15 +104,9 @@ class ReplicaActuator(Actuator):
         running = [unit.id for unit in units if unit.state is UnitState.RUNNING and not unit.stopping]
         return tuple(await self._runtime.usage(running)) if running else ()
 
-    async def changes(self) -> AsyncIterator[str]:
+    def changes(self) -> AsyncIterator[str]:
         """See `Actuator.changes`."""
-        while True:
-            await self._changed_any.wait()
-            while self._changed:
-                name = next(iter(self._changed))
-                del self._changed[name]
-                yield name
-            self._changed_any.clear()
+        return self._changed.follow()
 
     async def apply(self, workload: Workload, count: int) -> Applied:
         """See `Actuator.apply`."""
@@ -207,11 +198,9 @@ class ReplicaActuator(Actuator):
 
     def _stale(self) -> None:
         self._snapshot.invalidate()
-        self._stale_event.set()
 
     def _report(self, workload: str) -> None:
-        self._changed[workload] = None
-        self._changed_any.set()
+        self._changed.add(workload)
 
     def _absorb(self, units: Sequence[Unit]) -> None:
         self._keeper.see(units)
@@ -224,22 +213,6 @@ class ReplicaActuator(Actuator):
         self._seen = seen
         absorbed, self._absorbed = self._absorbed, asyncio.Event()
         absorbed.set()
-
-    async def _keep_listing(self) -> None:
-        while True:
-            await self._stale_event.wait()
-            await asyncio.sleep(_COALESCE_S)
-            self._stale_event.clear()
-            try:
-                await self._snapshot.get()
-            except EngineUnavailable:
-                await asyncio.sleep(self._retry_s)
-                self._stale_event.set()
-            except Exception:
-                # Supervised: without this task nothing would be kept up, and nobody would know.
-                log.exception("replica_upkeep_failed")
-                await asyncio.sleep(self._retry_s)
-                self._stale_event.set()
 
     def _replica(self, unit: Unit) -> Replica:
         state, detail = ReplicaState.READY, unit.detail

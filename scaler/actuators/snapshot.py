@@ -6,6 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
+from scaler.ports.errors import EngineUnavailable
+
+log = structlog.get_logger(__name__)
+
+# Events of a burst (20 starts) that arrive within this time cost one listing.
+_COALESCE_S = 0.02
+
 
 class Listed(Protocol):
     """What a listing consists of."""
@@ -44,14 +53,35 @@ class Snapshot(Generic[T]):
         self._absorb = absorb
         self._max_age_s = max_age_s
         self._version = 0
+        self._stale = asyncio.Event()
         self._read_version = -1
         self._read_at = 0.0
         self._reading: asyncio.Task[None] | None = None
         self._units: Mapping[str, tuple[T, ...]] = {}
 
     def invalidate(self) -> None:
-        """Forget the listing: something changed, or may have."""
+        """Forget the listing: something changed, or may have. Whoever follows reads it again."""
         self._version += 1
+        self._stale.set()
+
+    async def follow(self, *, retry_s: float) -> None:
+        """Read the listing again soon after each `invalidate`, until cancelled; one that fails, after `retry_s`.
+
+        It ends for nothing: without it no change would be noticed, and nobody would know.
+        """
+        while True:
+            await self._stale.wait()
+            await asyncio.sleep(_COALESCE_S)
+            self._stale.clear()
+            try:
+                await self.get()
+            except EngineUnavailable:
+                await asyncio.sleep(retry_s)
+                self._stale.set()
+            except Exception:
+                log.exception("listing_failed")
+                await asyncio.sleep(retry_s)
+                self._stale.set()
 
     async def get(self) -> Mapping[str, tuple[T, ...]]:
         """Return the units by workload, oldest first, no older than this call's latest `invalidate`.

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import structlog
 
+from scaler.actuators.changed_names import ChangedNames
 from scaler.actuators.compose.containers import Labelled, ServiceContainer, ServiceName, labelled_of, newest
 from scaler.actuators.compose.engine import ServiceEngine
 from scaler.actuators.compose.picture import Picture
@@ -68,8 +69,7 @@ class ComposeActuator(Actuator):
         self._workloads: dict[ServiceName, str] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._labelled: dict[str, Labelled] = {}
-        self._changed: dict[str, None] = {}
-        self._changed_any = asyncio.Event()
+        self._changed = ChangedNames()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -118,15 +118,9 @@ class ComposeActuator(Actuator):
             del self._workloads[service]
             self._picture.unwatch(service)
 
-    async def changes(self) -> AsyncIterator[str]:
+    def changes(self) -> AsyncIterator[str]:
         """See `Actuator.changes`."""
-        while True:
-            await self._changed_any.wait()
-            while self._changed:
-                name = next(iter(self._changed))
-                del self._changed[name]
-                yield name
-            self._changed_any.clear()
+        return self._changed.follow()
 
     async def apply(self, workload: Workload, count: int) -> Applied:
         """See `Actuator.apply`.
@@ -267,8 +261,7 @@ class ComposeActuator(Actuator):
     def _report(self, service: ServiceName) -> None:
         name = self._workloads.get(service)
         if name is not None:
-            self._changed[name] = None
-            self._changed_any.set()
+            self._changed.add(name)
 
     def _state(self, container: ServiceContainer) -> ReplicaState | None:
         """Return the state of the replica that a container is; None when it is none."""

@@ -15,13 +15,10 @@ from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.docker.events import EventStream
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.snapshot import Snapshot
-from scaler.ports.errors import EngineUnavailable
 
 log = structlog.get_logger(__name__)
 
 _ENDING = frozenset(str(int(each)) for each in (Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM))
-# Events of a burst that arrive within this time cost one listing.
-_COALESCE_S = 0.02
 _RETRY_S = 1.0
 # What happens within a container changes nothing about it; health checks cause three of these each time.
 _INNER = ("exec_", "attach", "detach", "resize", "top", "copy", "export", "archive-path", "extract-to-dir")
@@ -45,7 +42,6 @@ class Picture:
         self._snapshot: Snapshot[ServiceContainer] = Snapshot(self._read, self._absorb, max_age_s=max_age_s)
         self._events: EventStream | None = None
         self._upkeep: asyncio.Task[None] | None = None
-        self._stale_event = asyncio.Event()
         self._watched: set[ServiceName] = set()
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._inspected: dict[str, Mapping[str, Any]] = {}
@@ -128,12 +124,11 @@ class Picture:
     def stale(self) -> None:
         """Look again: something changed, or may have."""
         self._snapshot.invalidate()
-        self._stale_event.set()
 
     def _open(self) -> None:
         if self._events is None:
             self._events = EventStream(self._client, PROJECT, self._happened)
-            self._upkeep = asyncio.create_task(self._keep_listing(), name="compose:upkeep")
+            self._upkeep = asyncio.create_task(self._snapshot.follow(retry_s=_RETRY_S), name="compose:upkeep")
 
     def _of_project(self, project: str) -> ForeignSignals:
         return self._signals.setdefault(project, ForeignSignals())
@@ -199,22 +194,6 @@ class Picture:
             if self._seen.get(service) != seen.get(service):
                 self._reported(service)
         self._seen = seen
-
-    async def _keep_listing(self) -> None:
-        while True:
-            await self._stale_event.wait()
-            await asyncio.sleep(_COALESCE_S)
-            self._stale_event.clear()
-            try:
-                await self._snapshot.get()
-            except EngineUnavailable:
-                await asyncio.sleep(_RETRY_S)
-                self._stale_event.set()
-            except Exception:
-                # Supervised: without this task nothing would be noticed, and nobody would know.
-                log.exception("compose_upkeep_failed")
-                await asyncio.sleep(_RETRY_S)
-                self._stale_event.set()
 
 
 def _number(signal: str) -> str:
