@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
+from scaler.cancellation import being_cancelled
 from scaler.clients.outage import Outage
 from scaler.ports.errors import SourceError, SourceUnavailable
 
@@ -97,6 +98,11 @@ class Batcher(Generic[Q, A]):
             answers = await self._exchange(tuple(self._asking))
         except SourceError as error:
             self._lose(error)
+        except asyncio.CancelledError:
+            if being_cancelled():
+                raise
+            # Libraries cancel what waits on a connection that they give up. It must not end this task unseen.
+            self._lose(SourceUnavailable(f"{self._source}: the connection was lost"))
         else:
             for outcomes, answer in zip(self._asking.values(), answers, strict=True):
                 _settle(outcomes, answer)

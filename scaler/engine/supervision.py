@@ -8,14 +8,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from scaler.backoff import Backoff
+from scaler.cancellation import being_cancelled
 
 log = structlog.get_logger(__name__)
-
-
-def being_cancelled() -> bool:
-    """Whether someone cancelled the current task. Libraries also raise CancelledError of their own accord."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 async def supervise(work: Callable[[], Awaitable[None]], event: str, **about: object) -> None:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from scaler.backoff import Backoff
-from scaler.engine.supervision import being_cancelled
+from scaler.cancellation import being_cancelled
 from scaler.model import Reading, Trigger, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import Permanent, SourceError

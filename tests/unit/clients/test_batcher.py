@@ -116,3 +116,25 @@ async def test_what_is_asked_after_closing_is_told_so() -> None:
         await batcher.ask(1)
     with pytest.raises(SourceUnavailable, match="closed"):
         await batcher.ask(1)
+
+
+async def test_a_cancellation_that_a_library_raises_is_an_outage_and_passes() -> None:
+    server = Doubling()
+    exchange, gives_up = server.exchange, True
+
+    async def cancelled(numbers: Sequence[int]) -> list[int | SourceError]:
+        if gives_up:
+            raise asyncio.CancelledError
+        return await exchange(numbers)
+
+    server.exchange = cancelled  # type: ignore[method-assign]
+    async with batching(server) as batcher, asyncio.timeout(10):
+        with pytest.raises(SourceUnavailable, match="connection was lost"):
+            await batcher.ask(1)
+        gives_up = False
+        while True:
+            try:
+                assert await batcher.ask(1) == 2
+                break
+            except SourceUnavailable:
+                await asyncio.sleep(0.005)
