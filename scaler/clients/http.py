@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -24,6 +24,9 @@ from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 DEFAULT_TIMEOUT_S = 3.0
 # However many triggers ask a server, it sees no more connections than this.
 MAX_CONNECTIONS = 4
+# Requests that failed while others were answered may use so many of them, so that they do not keep others waiting.
+_DOUBTFUL_CONNECTIONS = 2
+_MOST_DOUBTFUL = 1000
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _TRANSIENT_STATUS = frozenset({408, 425, 429})
 _SERVER_ERRORS = range(500, 600)
@@ -102,9 +105,10 @@ class Answer:
 class HttpClient:
     """Sends requests to one server; equal ones that come together are sent once.
 
-    A server is lost when nobody can connect to it, or when it let a request time out and has answered none since that
-    was sent: every request fails at once then, while one loop tries again. Redirects are not followed, as they would
-    take credentials along.
+    A server is lost when nobody can connect to it, or when it left a request without an answer and has answered none
+    since that was sent: every request fails at once then, while one loop tries again, with several requests in turn. A
+    request that alone gets no answer fails alone, and waits for its connection with its like. Redirects are not
+    followed, as they would take credentials along.
     """
 
     def __init__(self, server: HttpServer, session: aiohttp.ClientSession) -> None:
@@ -114,8 +118,15 @@ class HttpClient:
         self._gathering: dict[Request, asyncio.Future[Answer | SourceError]] = {}
         self._sending: set[asyncio.Task[None]] = set()
         self._free_connections = asyncio.Semaphore(MAX_CONNECTIONS)
-        self._sign_of_life = Request("/")
+        self._free_for_doubtful = asyncio.Semaphore(_DOUBTFUL_CONNECTIONS)
+        self._doubtful: set[Request] = set()
+        # For signs of life: what was left without an answer, what had one last, and what else is wanted.
+        self._unanswered = Request("/")
+        self._answered: Request | None = None
+        self._wanted: Request | None = None
+        self._tries = 0
         self._answered_at = 0.0
+        self._closed = False
 
     @classmethod
     def shared(cls, kind: str, server: HttpServer, connections: Connections) -> AbstractAsyncContextManager[Self]:
@@ -145,6 +156,7 @@ class HttpClient:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
+                client._close()
 
     async def get(
         self, target: str, *, headers: Mapping[str, SecretStr] | None = None, timeout_s: float = DEFAULT_TIMEOUT_S
@@ -170,6 +182,10 @@ class HttpClient:
             SourceUnavailable: It is lost, or took too long.
             SourceRejected: Its certificate is not trusted, or its answer is too large.
         """
+        if self._closed:
+            raise self._closing()
+        if self._outage.lost and request != self._unanswered:
+            self._wanted = request
         self._outage.raise_if_lost()
         outcome = self._gathering.get(request)
         if outcome is None:
@@ -185,11 +201,12 @@ class HttpClient:
 
     async def _send(self, request: Request, outcome: asyncio.Future[Answer | SourceError]) -> None:
         """Send once, for all who asked until then."""
-        answer: Answer | SourceError = SourceUnavailable(f"{self._server}: the client was closed")
+        answer: Answer | SourceError = self._closing()
         try:
             await asyncio.sleep(GATHER_S)
             # A queue of ours is no slowness of the server's, and whoever asks the same meanwhile need not queue.
-            async with self._free_connections:
+            doubtful = self._free_for_doubtful if request in self._doubtful else nullcontext()
+            async with doubtful, self._free_connections:
                 self._gathering.pop(request)
                 self._outage.raise_if_lost()
                 answer = await self._exchange(request)
@@ -198,8 +215,23 @@ class HttpClient:
         finally:
             outcome.set_result(answer)
 
+    def _closing(self) -> SourceError:
+        return SourceUnavailable(f"{self._server}: the client was closed")
+
+    def _close(self) -> None:
+        """Tell those whose request was never begun."""
+        self._closed = True
+        for outcome in self._gathering.values():
+            if not outcome.done():
+                outcome.set_result(self._closing())
+
     async def _revive(self) -> None:
-        await self._exchange(self._sign_of_life)
+        """Take any answer as a sign of life. One request may never get one while others would."""
+        self._tries += 1
+        request = (self._answered if self._tries % 2 else self._wanted) or self._unanswered
+        await self._exchange(request)
+        if request != self._unanswered:
+            self._doubt(self._unanswered)
 
     async def _exchange(self, request: Request) -> Answer:
         clock = asyncio.get_running_loop().time
@@ -208,17 +240,18 @@ class HttpClient:
             answer = await self._round_trip(request)
         except TimeoutError as error:
             late = SourceUnavailable(f"{self._server}: no answer within {request.timeout_s:g} s")
-            if self._answered_at < sent_at:
-                self._lose(request, late)
+            self._leave_unanswered(request, late, sent_at)
             raise late from error
         except aiohttp.ClientConnectionError as error:
             lost = _connection_failure(self._server, error)
-            self._lose(request, lost)
+            # What nobody can connect to, answers nobody.
+            self._leave_unanswered(request, lost, None if isinstance(error, aiohttp.ClientConnectorError) else sent_at)
             raise lost from error
         except aiohttp.ClientError as error:
             # Its text may quote the address, which may hold secrets.
             raise SourceUnavailable(f"{self._server}: no proper HTTP ({type(error).__name__})") from error
-        self._answered_at = clock()
+        self._answered, self._answered_at = request, clock()
+        self._doubtful.discard(request)
         return answer
 
     async def _round_trip(self, request: Request) -> Answer:
@@ -240,9 +273,19 @@ class HttpClient:
                     raise SourceRejected(f"{self._server}: the answer is larger than {request.max_bytes >> 10} KiB")
             return Answer(response.status, bytes(body))
 
-    def _lose(self, request: Request, error: SourceError) -> None:
-        self._sign_of_life = request
-        self._outage.begin(error)
+    def _leave_unanswered(self, request: Request, error: SourceError, sent_at: float | None) -> None:
+        """Find out whether it is the server that is lost, or this request alone."""
+        if sent_at is not None and (request in self._doubtful or self._answered_at >= sent_at):
+            self._doubt(request)
+        elif not self._outage.lost:
+            self._unanswered, self._wanted, self._tries = request, None, 0
+            self._outage.begin(error)
+
+    def _doubt(self, request: Request) -> None:
+        if len(self._doubtful) >= _MOST_DOUBTFUL:
+            # Of triggers that went, mostly.
+            self._doubtful.clear()
+        self._doubtful.add(request)
 
 
 class _OneAddress(AbstractResolver):

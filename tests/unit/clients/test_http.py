@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from scaler.clients.http import MAX_ANSWER_BYTES, MAX_CONNECTIONS, Answer, HttpClient, HttpServer, Request
 from scaler.ports.errors import SourceRejected, SourceUnavailable
-from scaler.testing.leaks import no_leaks
+from scaler.testing.leaks import no_leaks, until
 from scaler.testing.servers.process import free_port
 
 
@@ -28,18 +28,27 @@ class Server:
     headers: dict[str, str] = field(default_factory=dict)
     takes_s: float = 0.0
     silent: asyncio.Event = field(default_factory=asyncio.Event)
+    kept_waiting: int = 0
+    most_kept_waiting: int = 0
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requests.append(request)
         if request.path == "/slow":
-            await self.silent.wait()
+            self.kept_waiting += 1
+            self.most_kept_waiting = max(self.most_kept_waiting, self.kept_waiting)
+            try:
+                await self.silent.wait()
+            finally:
+                self.kept_waiting -= 1
+        if request.path == "/cut" and request.transport is not None and not self.silent.is_set():
+            request.transport.abort()
         await asyncio.sleep(self.takes_s)
         return web.Response(status=self.status, body=self.body, headers=self.headers)
 
 
 @asynccontextmanager
 async def running(server: Server, port: int = 0) -> AsyncIterator[Server]:
-    runner = web.ServerRunner(web.Server(server.answer), shutdown_timeout=0.1)
+    runner = web.ServerRunner(web.Server(server.answer, handler_cancellation=True), shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
@@ -214,3 +223,54 @@ async def test_who_stops_waiting_takes_nothing_from_the_others() -> None:
         await asyncio.sleep(0)
         leaving.cancel()
         assert (await staying).status == 200
+
+
+@pytest.mark.parametrize("unanswered", ["/slow", "/cut"])
+async def test_a_request_that_never_gets_an_answer_fails_alone(unanswered: str) -> None:
+    async with running(Server()) as server, connected(server.origin) as client, asyncio.timeout(10):
+        # Nothing else was ever asked, so the server seems lost; others show that it is not.
+        with pytest.raises(SourceUnavailable):
+            await client.get(unanswered, timeout_s=0.1)
+        while True:
+            try:
+                await client.get("/quick", timeout_s=0.1)
+                break
+            except SourceUnavailable:
+                await asyncio.sleep(0.01)
+        # From now on it disturbs nobody, also while nobody else asks.
+        for _ in range(5):
+            with pytest.raises(SourceUnavailable) as caught:
+                await client.get(unanswered, timeout_s=0.1)
+            assert not caught.value.logged
+            assert (await client.get("/quick", timeout_s=5)).status == 200
+        server.silent.set()
+        assert (await client.get(unanswered, timeout_s=5)).status == 200
+
+
+async def test_requests_that_get_no_answer_leave_connections_to_the_others() -> None:
+    async with running(Server()) as server, connected(server.origin) as client, asyncio.timeout(20):
+        slow = [f"/slow?{n}" for n in range(2 * MAX_CONNECTIONS)]
+        for target in slow:
+            asking = asyncio.create_task(client.get(target, timeout_s=0.2))
+            while not asking.done():
+                await client.get("/quick")
+            assert asking.exception() is not None
+        await until(lambda: server.kept_waiting == 0)
+        server.most_kept_waiting = 0
+        waiting = asyncio.gather(*(client.get(target, timeout_s=0.2) for target in slow), return_exceptions=True)
+        while not waiting.done():
+            await client.get("/quick", timeout_s=5)
+        assert {type(outcome) for outcome in waiting.result()} == {SourceUnavailable}
+        assert 0 < server.most_kept_waiting < MAX_CONNECTIONS
+
+
+async def test_what_was_asked_as_the_client_closed_is_told_so() -> None:
+    async with running(Server()) as server:
+        async with HttpClient.connect(HttpServer(server.origin)) as client:
+            asking = asyncio.create_task(client.get("/x"))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            with pytest.raises(SourceUnavailable, match="closed"):
+                await asking
+            with pytest.raises(SourceUnavailable, match="closed"):
+                await client.get("/x")
