@@ -16,12 +16,13 @@ from scaler.clients.http import Answer, HttpClient, HttpServer, Request
 from scaler.clients.http_address import HttpAddress, basic_authorization
 from scaler.clients.tls import Tls
 from scaler.ports.connections import Connections
-from scaler.ports.errors import SourceRejected
+from scaler.ports.errors import SourceError, SourceRejected
 
-# A token is renewed this long before it ends.
+# A token is renewed this long before it ends, or at half its time where that is short.
 _MARGIN_S = 10.0
-# A server that refused is not asked again before.
+# A server that refused is not asked again before, and one that could not answer not for each of those that wait.
 _REFUSED_S = 10.0
+_UNAVAILABLE_S = 0.5
 _MAX_BYTES = 64 * 1024
 _REFUSALS = frozenset({400, 401})
 _ERROR_CODE = re.compile(r"[a-z_]{1,60}", re.ASCII)
@@ -62,8 +63,8 @@ class TokenSource:
         self._renewing = asyncio.Lock()
         self._token: SecretStr | None = None
         self._ends_at: float | None = None
-        self._refusal: SourceRejected | None = None
-        self._refused_until = 0.0
+        self._failure: SourceError | None = None
+        self._failed_until = 0.0
 
     @classmethod
     def shared(cls, credentials: ClientCredentials, connections: Connections) -> AbstractAsyncContextManager[Self]:
@@ -89,15 +90,17 @@ class TokenSource:
             now = asyncio.get_running_loop().time()
             if self._token is not None and (self._ends_at is None or now < self._ends_at):
                 return self._token
-            if self._refusal is not None and now < self._refused_until:
-                raise self._refusal.again()
+            if self._failure is not None and now < self._failed_until:
+                raise self._failure.again()
             try:
                 granted = await self._fetch()
-            except SourceRejected as refusal:
-                self._refusal, self._refused_until = refusal, now + _REFUSED_S
+            except SourceError as failure:
+                pause_s = _REFUSED_S if isinstance(failure, SourceRejected) else _UNAVAILABLE_S
+                self._failure, self._failed_until = failure, asyncio.get_running_loop().time() + pause_s
                 raise
             self._token = SecretStr(granted.access_token)
-            self._ends_at = None if granted.expires_in is None else now + granted.expires_in - _MARGIN_S
+            lasts_s = granted.expires_in
+            self._ends_at = None if lasts_s is None else now + max(lasts_s - _MARGIN_S, lasts_s / 2)
             return self._token
 
     def forget(self, token: SecretStr) -> None:

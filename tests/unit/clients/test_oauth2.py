@@ -67,7 +67,9 @@ async def test_a_token_is_fetched_once_for_all() -> None:
     assert tokens.headers == ["Basic YStjbGllbnQ6b3BlbitzZXNhbWU="]
 
 
-@pytest.mark.parametrize(("answer", "fetched"), [({}, 1), ({"expires_in": "3600"}, 1), ({"expires_in": 10}, 2)])
+@pytest.mark.parametrize(
+    ("answer", "fetched"), [({}, 1), ({"expires_in": "3600"}, 1), ({"expires_in": 10}, 1), ({"expires_in": 0}, 2)]
+)
 async def test_a_token_that_ends_is_renewed_before(answer: dict[str, Any], fetched: int) -> None:
     async with source(tokens := Tokens(answer=answer)) as connected:
         await connected.token()
@@ -113,9 +115,17 @@ async def test_a_refusal_is_rejected_and_not_repeated_at_once(status: int, answe
     assert len(tokens.forms) <= 2
 
 
-async def test_a_server_that_is_busy_is_unavailable() -> None:
+async def test_a_server_that_is_busy_is_not_asked_once_for_each_who_waits() -> None:
     async with source(tokens := Tokens(status=503)) as connected:
-        with pytest.raises(SourceUnavailable):
-            await connected.token()
+        got = await asyncio.gather(*(connected.token() for _ in range(20)), return_exceptions=True)
+        assert {type(error) for error in got} == {SourceUnavailable}
+        assert len({id(error) for error in got}) == 20
+        assert len(tokens.forms) == 1
         tokens.status = 200
-        assert (await connected.token()).get_secret_value() == "token-2"
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    await connected.token()
+                    break
+                except SourceUnavailable:
+                    await asyncio.sleep(0.05)
