@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -11,15 +12,19 @@ import psutil
 import pytest
 
 from scaler.engine.connections import SharedConnections
-from scaler.ports.errors import SourceError
-from scaler.testing.leaks import no_leaks
+from scaler.ports.errors import SourceError, SourceRejected
+from scaler.testing.leaks import no_leaks, until
 from scaler.testing.polling import eventually
 from scaler.testing.servers.rabbitmq import RabbitMQServer
+from scalers.rabbitmq.api import management_server
 from scalers.rabbitmq.errors import NoSuchQueue
+from scalers.rabbitmq.management import ManagementClient
 from scalers.rabbitmq.queues import RabbitMQScaler
+from scalers.rabbitmq.vhost_queues import Vhost
 
 pytestmark = pytest.mark.services
 
+SECRET = "sesame"  # noqa: S105 - of this test
 TRIGGERS = 500
 QUEUES = 100
 BOTH = pytest.mark.parametrize("protocol", ["amqp", "http"])
@@ -128,3 +133,35 @@ async def test_cancelled_readers_do_not_disturb_the_others(server: RabbitMQServe
                 read.cancel()
         assert all(read.cancelled() for read in reads[::2])
         assert [read.result().value for read in reads[1::2]] == [number % 3 for number in range(50)][1::2]
+
+
+async def test_a_virtual_host_that_the_user_may_not_use_does_not_disturb_another(server: RabbitMQServer) -> None:
+    server.add_vhost("closed")
+    server.add_user("guarded", SECRET, tags="management")
+    async with SharedConnections() as connections, AsyncExitStack() as stack:
+        theirs, ours = [
+            await stack.enter_async_context(
+                RabbitMQScaler.open(
+                    RabbitMQScaler.Config.model_validate(
+                        {"host": server.http("guarded", SECRET, vhost), "queueName": "jobs-1"}
+                    ),
+                    connections,
+                )
+            )
+            for vhost in ("closed", "/")
+        ]
+        for _ in range(5):
+            with pytest.raises(SourceRejected):
+                await theirs.read()
+            assert (await ours.read()).value == 1
+
+
+async def test_what_is_known_of_a_virtual_host_goes_with_its_last_trigger(server: RabbitMQServer) -> None:
+    config = RabbitMQScaler.Config.model_validate({"host": server.http(), "queueName": "jobs-1"})
+    async with ManagementClient.connect(management_server(config.address(), None)) as client:
+        queues = client.queues(Vhost("", "/", 3.0))
+        assert client.queues(Vhost("", "/", 3.0)) is queues
+        assert (await queues.queue("jobs-1")).messages == 1
+        kept = weakref.ref(queues)
+        del queues
+        await until(lambda: kept() is None)
