@@ -247,6 +247,10 @@ class HttpClient:
             # What nobody can connect to, answers nobody.
             self._leave_unanswered(request, lost, None if isinstance(error, aiohttp.ClientConnectorError) else sent_at)
             raise lost from error
+        except UnicodeError as error:
+            unknown = SourceRejected(f"{self._server}: no server can have this name")
+            self._leave_unanswered(request, unknown, None)
+            raise unknown from error
         except aiohttp.ClientError as error:
             # Its text may quote the address, which may hold secrets.
             raise SourceUnavailable(f"{self._server}: no proper HTTP ({type(error).__name__})") from error

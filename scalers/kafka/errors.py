@@ -102,6 +102,8 @@ def _text(error: BaseException) -> str:
         return "no answer in time"
     if isinstance(error, OSError):
         return _system_text(error)
+    if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
+        return "no server can have this name"
     if isinstance(error, ValueError | AssertionError | LookupError | EOFError):
         # Its text may quote what was exchanged.
         return f"the broker's answer makes no sense ({type(error).__name__})"

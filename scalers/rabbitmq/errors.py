@@ -40,11 +40,8 @@ class NoSuchQueue(SourceRejected):
 def translate(error: Exception, *, source: object) -> SourceError:
     """Return what a failure of the connection means to the engine, with a text that names the source."""
     cause = error.__cause__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        # Time does not heal a certificate that is not trusted.
-        return SourceRejected(f"{source}: the server's certificate is not trusted: {cause.verify_message}")
-    if isinstance(cause, ssl.SSLError):
-        return SourceRejected(f"{source}: TLS failed: {cause.reason}")
+    if isinstance(cause, ssl.SSLError | UnicodeError):
+        return SourceRejected(f"{source}: {_not_healed_by_time(cause)}")
     if isinstance(error, aiormq_exceptions.InvalidFrameError) and "Connection.Close" in str(error):
         # The library keeps the broker's reason to itself.
         return SourceRejected(f"{source}: the virtual host does not exist, or the user may not use it")
@@ -53,6 +50,14 @@ def translate(error: Exception, *, source: object) -> SourceError:
     if isinstance(cause, OSError) and cause.strerror:
         return SourceUnavailable(f"{source}: {cause.strerror}")
     return meaning_of(type(error))(f"{source}: {_brief(error)}")
+
+
+def _not_healed_by_time(cause: ssl.SSLError | UnicodeError) -> str:
+    if isinstance(cause, UnicodeError):
+        return "no server can have this name"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {cause.verify_message}"
+    return f"TLS failed: {cause.reason}"
 
 
 def refusal(error: aiormq_exceptions.AMQPChannelError, queue: str, *, source: object) -> SourceError:

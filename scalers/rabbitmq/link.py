@@ -105,7 +105,7 @@ class _Sockets(aiormq.TransportFactory):
                 # A frozen broker would make closing wait for half a minute.
                 ssl_shutdown_timeout=_FAREWELL_S if self._context else None,
             )
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise aiormq.AMQPConnectionError(*error.args) from error
         return reader, self._writer
 

@@ -274,3 +274,11 @@ async def test_what_was_asked_as_the_client_closed_is_told_so() -> None:
                 await asking
             with pytest.raises(SourceUnavailable, match="closed"):
                 await client.get("/x")
+
+
+async def test_a_name_that_no_server_can_have_is_rejected() -> None:
+    async with connected("http://metrics..local:9090") as client:
+        for _ in range(3):
+            with pytest.raises(SourceRejected, match="no server can have this name") as caught:
+                await client.get("/x")
+            assert caught.value.logged

@@ -9,7 +9,9 @@ import pytest
 from aiokafka import errors
 
 from scaler.ports.errors import SourceRejected, SourceUnavailable
+from scalers.kafka.connection import Access, Connection
 from scalers.kafka.errors import meaning_of, refusal, translate
+from scalers.kafka.server import Server
 
 ALL = sorted(
     (it for it in vars(errors).values() if isinstance(it, type) and issubclass(it, errors.KafkaError)),
@@ -80,3 +82,8 @@ def test_no_error_is_none_and_a_code_of_a_later_kafka_passes() -> None:
     assert refusal(0, source="kafka", what="topic 'jobs'") is None
     assert isinstance(refusal(74, source="kafka", what="topic 'jobs'"), SourceUnavailable)
     assert isinstance(refusal(9999, source="kafka", what="topic 'jobs'"), SourceUnavailable)
+
+
+async def test_a_name_that_no_server_can_have_is_told_as_such() -> None:
+    with pytest.raises(SourceRejected, match="no server can have this name"):
+        await Connection.open(Access(Server((("kafka..local", 9092),))), "kafka..local", 9092)
