@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Self
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from pydantic import SecretStr
 from yarl import URL
 
 from scaler.clients.batcher import GATHER_S
+from scaler.clients.http_connection import OneAddress, connection_failure
 from scaler.clients.outage import Outage
 from scaler.clients.tls import Tls
 from scaler.ports.connections import Connections
@@ -141,7 +140,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(
                 limit=MAX_CONNECTIONS,
                 ssl=server.tls.context() if server.tls else True,
-                resolver=_OneAddress(server.address) if server.address else None,
+                resolver=OneAddress(server.address) if server.address else None,
             ),
             headers={name: value.get_secret_value() for name, value in server.headers},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -243,7 +242,7 @@ class HttpClient:
             self._leave_unanswered(request, late, sent_at)
             raise late from error
         except aiohttp.ClientConnectionError as error:
-            lost = _connection_failure(self._server, error)
+            lost = connection_failure(self._server, error)
             # What nobody can connect to, answers nobody.
             self._leave_unanswered(request, lost, None if isinstance(error, aiohttp.ClientConnectorError) else sent_at)
             raise lost from error
@@ -290,36 +289,3 @@ class HttpClient:
             # Of triggers that went, mostly.
             self._doubtful.clear()
         self._doubtful.add(request)
-
-
-class _OneAddress(AbstractResolver):
-    """Resolves whatever name to one address, so that the name stays in Host and in the certificate's check."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
-        return [
-            ResolveResult(
-                hostname=host, host=self._address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST
-            )
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def _connection_failure(server: HttpServer, error: aiohttp.ClientConnectionError) -> SourceError:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        # Time does not heal a certificate that is not trusted.
-        why = getattr(error.certificate_error, "verify_message", "") or "its name or time does not fit"
-        return SourceRejected(f"{server}: the server's certificate is not trusted: {why}")
-    if isinstance(error, aiohttp.ClientConnectorSSLError):
-        reason = getattr(error.os_error, "reason", None) or "handshake failed"
-        return SourceRejected(f"{server}: TLS failed: {reason}")
-    if isinstance(error, aiohttp.ClientOSError):
-        return SourceUnavailable(f"{server}: {error.strerror or 'the connection was lost'}")
-    return SourceUnavailable(f"{server}: the connection was lost")
