@@ -16,6 +16,7 @@ import aiormq
 from aiormq import spec
 from aiormq.abc import ChannelFrame
 
+from scaler.backoff import Backoff
 from scaler.clients.batcher import Batcher
 from scaler.ports.connections import Connections
 from scaler.ports.errors import SourceError, SourceUnavailable
@@ -29,6 +30,8 @@ _DOUBTFUL_CHANNELS = 4
 # A queue that does not exist costs a channel, so the more there are, the less often each is asked for again.
 _REMEMBERED_S = 0.5
 _DOUBTFUL_PER_S = 200
+# A queue that hangs is asked for less and less often, down to this.
+_HANGING_LONGEST_S = 60.0
 
 _Answers: TypeAlias = dict[str, int | SourceError]
 
@@ -43,6 +46,7 @@ class DeclareClient:
         self._channel: aiormq.Channel | None = None
         self._found: set[str] = set()
         self._refused: dict[str, tuple[float, SourceError]] = {}
+        self._hanging: dict[str, Backoff] = {}
 
     @classmethod
     def shared(cls, broker: Broker, connections: Connections) -> AbstractAsyncContextManager[Self]:
@@ -114,11 +118,14 @@ class DeclareClient:
         for first in range(0, len(queues), _PIPELINED):
             together = queues[first : first + _PIPELINED]
             counts: list[int] = []
+            if self._channel is None or self._channel.is_closed or self._channel.connection is not connection:
+                self._channel = await _open_channel(connection)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    if self._channel is None or self._channel.is_closed or self._channel.connection is not connection:
-                        self._channel = await _open_channel(connection)
                     await self._channel.create_task(_declare(self._channel, together, counts))
+            except TimeoutError:
+                self._let_rest(together[len(counts)])
+                raise
             except aiormq.AMQPChannelError:
                 # The first that has no answer ended the channel; which of those behind it are there is not known.
                 self._found.difference_update(together[len(counts) :])
@@ -130,20 +137,31 @@ class DeclareClient:
         channel = None
         while queues:
             queue = queues.popleft()
+            if channel is None or channel.is_closed:
+                channel = await _open_channel(connection)
             try:
                 async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    if channel is None or channel.is_closed:
-                        channel = await _open_channel(connection)
                     declared = await channel.rpc(_PassiveDeclare(queue))
+            except TimeoutError:
+                self._let_rest(queue)
+                raise
             except aiormq.AMQPChannelError as error:
                 answers[queue] = refused = refusal(error, queue, source=self._broker)
                 self._refused[queue] = (_now() + _REMEMBERED_S + len(self._refused) / _DOUBTFUL_PER_S, refused)
             else:
                 answers[queue] = declared.message_count or 0
                 self._found.add(queue)
+            self._hanging.pop(queue, None)
         if channel is not None and not channel.is_closed:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await channel.close()
+
+    def _let_rest(self, queue: str) -> None:
+        """Do not ask for it for a while: a queue that hangs keeps all behind it waiting, and costs the connection."""
+        self._found.discard(queue)
+        pause = self._hanging.setdefault(queue, Backoff(first_s=1.0, longest_s=_HANGING_LONGEST_S))
+        hangs = SourceUnavailable(f"{self._broker}: no answer in time about the queue {queue!r}")
+        self._refused[queue] = _now() + pause.next_delay(), hangs
 
     def _worth_asking(self, queues: Sequence[str], answers: _Answers) -> Iterator[str]:
         """Answer for queues that have just been refused, and yield the others."""
@@ -168,7 +186,8 @@ class _PassiveDeclare(spec.Queue.Declare):
 
 async def _open_channel(connection: aiormq.Connection) -> aiormq.Channel:
     # Unbounded buffers: the library must not stop reading while answers to many declares come.
-    channel = await connection.channel(publisher_confirms=False, frame_buffer_size=0)
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        channel = await connection.channel(publisher_confirms=False, frame_buffer_size=0)
     return cast("aiormq.Channel", channel)
 
 

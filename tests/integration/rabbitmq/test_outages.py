@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -145,3 +145,38 @@ async def test_a_server_that_is_no_broker_is_an_error_and_breaks_nothing(protoco
                 with pytest.raises(SourceError):
                     await read(scaler)
                 await asyncio.sleep(0.05)
+
+
+async def test_a_queue_that_hangs_takes_only_itself_along(server: RabbitMQServer) -> None:
+    server.declare("hangs")
+    suspended = (
+        '[{ok, Q}] = [rabbit_amqqueue:lookup(rabbit_misc:r(<<"/">>, queue, <<"hangs">>))], sys:%s(amqqueue:get_pid(Q)).'
+    )
+    configs = [
+        RabbitMQScaler.Config.model_validate({"host": server.amqp(), "queueName": name}) for name in ("hangs", "jobs")
+    ]
+    async with SharedConnections() as connections, AsyncExitStack() as stack:
+        hangs, jobs = [await stack.enter_async_context(RabbitMQScaler.open(config, connections)) for config in configs]
+        await read(hangs)
+        await read(jobs)
+        await asyncio.to_thread(server.control, "eval", suspended % "suspend")
+        try:
+            answered = 0
+            async with asyncio.timeout(40):
+                while answered < 20:
+                    # Those that hang are asked all the time, together with the other.
+                    async with asyncio.TaskGroup() as tasks:
+                        hanging, other = tasks.create_task(outcome(hangs)), tasks.create_task(outcome(jobs))
+                    assert isinstance(hanging.result(), SourceUnavailable)
+                    answered += other.result() == 0
+                    await asyncio.sleep(0.1)
+        finally:
+            await asyncio.to_thread(server.control, "eval", suspended % "resume")
+        assert (await read_after_outage(hangs)).value == 0
+
+
+async def outcome(scaler: Any) -> float | SourceError | None:
+    try:
+        return (await read(scaler)).value
+    except SourceError as error:
+        return error
