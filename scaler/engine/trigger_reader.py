@@ -30,6 +30,8 @@ READ_DEADLINE_S = 3.0
 GRACE_S = 0.25
 # Closing may take this long; a plugin that needs longer is left behind.
 CLOSE_DEADLINE_S = 5.0
+# A scaler that was open for this long is opened again at once: what ended it is not what ended it before.
+STEADY_S = 60.0
 # What a plugin must not raise, but may. Without CancelledError among them, one that leaks out of a library would end
 # the workload's loop unseen; SystemExit would end the service.
 BUGS = (Exception, asyncio.CancelledError, SystemExit)
@@ -72,8 +74,10 @@ class TriggerReader:
 
     async def run(self, wake: Callable[[], None]) -> None:
         """Keep the scaler open until cancelled, calling `wake` whenever its source pushes."""
+        loop = asyncio.get_running_loop()
         backoff = Backoff(first_s=0.5, longest_s=30)
         while True:
+            began = loop.time()
             session = asyncio.create_task(self._hold_open(wake), name=f"plugin:{self._workload.name}")
             try:
                 await asyncio.wait((session,))
@@ -86,6 +90,8 @@ class TriggerReader:
             finally:
                 self._scaler = None
                 self._opened.clear()
+            if loop.time() - began > STEADY_S:
+                backoff.reset()
             await asyncio.sleep(backoff.next_delay())
 
     async def read(self) -> Reading:

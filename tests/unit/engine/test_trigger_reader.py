@@ -382,3 +382,33 @@ def test_a_read_under_way_ends_with_the_workload() -> None:
         assert ended.is_set()
 
     virtual_time.run(main())
+
+
+def test_a_plugin_that_ends_now_and_then_is_opened_again_as_soon_as_the_first_time() -> None:
+    gaps: list[float] = []
+    ended_at: list[float] = []
+
+    class Crashing(scripted(lambda: Reading(4))):  # type: ignore[misc]
+        @classmethod
+        @asynccontextmanager
+        async def open(cls, config: EmptyConfig, connections: Connections) -> AsyncIterator[Self]:  # noqa: ARG003
+            loop = asyncio.get_running_loop()
+            gaps.extend(loop.time() - moment for moment in ended_at[-1:])
+            try:
+                async with asyncio.timeout(1000):
+                    yield cls()
+            except TimeoutError as error:
+                ended_at.append(loop.time())
+                message = "the client crashed"
+                raise SourceUnavailable(message) from error
+
+    async def main() -> None:
+        reader = TriggerReader(WORKLOAD, TRIGGER, Crashing, None, Bugs())  # type: ignore[arg-type]
+        running = asyncio.create_task(reader.run(lambda: None))
+        await asyncio.sleep(10_500)
+        running.cancel()
+        await asyncio.wait((running,))
+
+    virtual_time.run(main())
+    assert len(gaps) == 10
+    assert max(gaps) < 1
