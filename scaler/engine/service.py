@@ -11,7 +11,7 @@ from scaler.backoff import Backoff
 from scaler.engine.memory import Memory
 from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
-from scaler.model import Workload
+from scaler.model import App, Workload
 from scaler.ports.actuator import Actuator
 from scaler.ports.errors import ActuatorError
 from scaler.ports.recorder import Recorder
@@ -93,14 +93,16 @@ class Service:
             log.info("workload_changed" if name in present else "workload_added", workload=name)
             if name in present:
                 self._recorder.workload_removed(present[name])
-            self._start(workload)
+            self._start(workload, present.get(name))
             if number % STARTS_PER_TURN == 0:
                 await asyncio.sleep(0)
 
-    def _start(self, workload: Workload) -> None:
+    def _start(self, workload: Workload, before: Workload | None) -> None:
         removal = self._removals.pop(workload.name, None)
         if removal is not None:
             removal.cancel()
+        if removal is not None or (before is not None and isinstance(before.target, App)):
+            self._leave_app(workload)
         self._recorder.workload_added(workload)
         loop = self._loops[workload.name] = self._make_loop(workload)
         self._running[workload.name] = self._tasks.create_task(
@@ -138,11 +140,18 @@ class Service:
         for name in (set(owned) | self._memory.names) - set(self._loops) - set(self._removals):
             log.info("workload_removed", workload=name)
             self._remove(name)
+        for name in set(owned) & set(self._loops) - set(self._removals):
+            self._leave_app(self._loops[name].workload)
 
-    def _remove(self, name: str) -> None:
-        self._removals[name] = self._spawn(f"remove:{name}", lambda: self._remove_replicas(name))
+    def _leave_app(self, workload: Workload) -> None:
+        """Stop the replicas of an app in whose place something that runs already is scaled under the same name."""
+        if not isinstance(workload.target, App):
+            self._remove(workload.name, forget=False)
 
-    async def _remove_replicas(self, name: str) -> None:
+    def _remove(self, name: str, *, forget: bool = True) -> None:
+        self._removals[name] = self._spawn(f"remove:{name}", lambda: self._remove_replicas(name, forget=forget))
+
+    async def _remove_replicas(self, name: str, *, forget: bool) -> None:
         backoff = Backoff(first_s=1, longest_s=30)
         while True:
             try:
@@ -151,7 +160,8 @@ class Service:
             except ActuatorError as error:
                 log.warning("replicas_not_removed", workload=name, error=str(error))
                 await asyncio.sleep(backoff.next_delay())
-        self._memory.forget(name)
+        if forget:
+            self._memory.forget(name)
         self._removals.pop(name, None)
 
     def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:

@@ -60,10 +60,10 @@ class SqliteStateStore:
     async def load(self) -> Mapping[str, Remembered]:
         """Return everything kept; a row that cannot be read is reported and left out."""
         remembered = {}
-        async with self._open_connection.execute("SELECT name, desired, state FROM workloads") as rows:
-            async for name, desired, state in rows:
+        async with self._open_connection.execute("SELECT name, desired, state, target FROM workloads") as rows:
+            async for name, desired, state, target in rows:
                 try:
-                    remembered[name] = Remembered(_STATE.validate_json(state), desired)
+                    remembered[name] = Remembered(_STATE.validate_json(state), desired, target or "")
                 except ValidationError as error:
                     log.warning("state_row_unreadable", workload=name, problems=error.error_count())
         return remembered
@@ -74,8 +74,10 @@ class SqliteStateStore:
         Raises:
             OSError: The disk is full, or cannot be written.
         """
-        rows = [(name, kept.desired, _STATE.dump_json(kept.state).decode()) for name, kept in changed.items()]
-        await self._write("INSERT OR REPLACE INTO workloads (name, desired, state) VALUES (?, ?, ?)", rows)
+        rows = [
+            (name, kept.desired, _STATE.dump_json(kept.state).decode(), kept.target) for name, kept in changed.items()
+        ]
+        await self._write("INSERT OR REPLACE INTO workloads (name, desired, state, target) VALUES (?, ?, ?, ?)", rows)
 
     async def forget(self, workload_name: str) -> None:
         """Drop one workload."""
@@ -123,8 +125,15 @@ class SqliteStateStore:
                 message = f"written by a newer version ({version}, this one writes {SCHEMA_VERSION})"
                 raise sqlite3.DatabaseError(message)  # noqa: TRY301 - the connection is closed in one place
             await connection.execute(
-                "CREATE TABLE IF NOT EXISTS workloads (name TEXT PRIMARY KEY, desired INTEGER, state TEXT) STRICT"
+                "CREATE TABLE IF NOT EXISTS workloads"
+                " (name TEXT PRIMARY KEY, desired INTEGER, state TEXT, target TEXT) STRICT"
             )
+            # Files of the first release have no target; it means nothing else for what they hold.
+            async with connection.execute(
+                "SELECT 1 FROM pragma_table_info('workloads') WHERE name = 'target'"
+            ) as found:
+                if await found.fetchone() is None:
+                    await connection.execute("ALTER TABLE workloads ADD COLUMN target TEXT")
             await connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
             await connection.commit()
         except BaseException:

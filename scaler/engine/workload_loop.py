@@ -16,7 +16,7 @@ from scaler.engine.memory import Memory
 from scaler.engine.schedule import Schedule
 from scaler.engine.statistics import ReplicaStatistics
 from scaler.engine.trigger_reader import TriggerReader
-from scaler.model import App, Decision, Reading, Replica, ReplicaCounts, Workload, ready_count, staying
+from scaler.model import App, Decision, DecisionState, Reading, Replica, ReplicaCounts, Workload, ready_count, staying
 from scaler.ports.actuator import Actuator
 from scaler.ports.clock import Clock
 from scaler.ports.connections import Connections
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 # An engine that says nothing for this long holds up no decision; a listing takes milliseconds.
 OBSERVE_DEADLINE_S = 3.0
+# Until the replicas of a workload that nothing is remembered of were seen for the first time, look this often.
+BLIND_INTERVAL_S = 1.0
 
 
 class WorkloadLoop:
@@ -61,6 +63,7 @@ class WorkloadLoop:
             for trigger in workload.triggers
         )
         self._replicas: tuple[Replica, ...] | None = None
+        self._blind = False
         self._log = log.bind(workload=workload.name)
 
     def replicas_changed(self) -> None:
@@ -71,9 +74,12 @@ class WorkloadLoop:
         """Scale until cancelled."""
         name = self.workload.name
         remembered = self._memory.recall(name)
-        if remembered is not None:
+        if remembered is not None and remembered.target not in {"", self.workload.target_name}:
+            # Its count and its windows are those of other replicas.
+            self._memory.forget(name)
+        elif remembered is not None:
             state = resumed(self.workload.policy, remembered.state, self._clock.now())
-            self._memory.keep(name, Remembered(state, remembered.desired), urgent=False)
+            self._memory.keep(name, self._kept(state, remembered.desired), urgent=False)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._actuation.run(), name=f"actuate:{name}")
             for reader in self._readers:
@@ -88,6 +94,10 @@ class WorkloadLoop:
         readings, read_at = await self._read()
         await self._observe()
         remembered = self._memory.recall(self.workload.name)
+        if remembered is None and self._replicas is None:
+            # Nothing is known of the present count: to take it for zero would scale down what runs.
+            self._schedule.pace(min(self.workload.polling_interval_s, BLIND_INTERVAL_S))
+            return
         started = time.perf_counter()
         now = self._clock.now()
         state = remembered.state if remembered else initial_state(now)
@@ -97,7 +107,7 @@ class WorkloadLoop:
         self._schedule.pace(self.workload.polling_interval_at(decision.desired))
         self._recorder.decided(self.workload, decision, duration_s=time.perf_counter() - started)
         changed = remembered is None or decision.desired != remembered.desired
-        self._memory.keep(self.workload.name, Remembered(state, decision.desired), urgent=changed)
+        self._memory.keep(self.workload.name, self._kept(state, decision.desired), urgent=changed)
         if decision.desired != decision.current:
             self._log_change(decision)
         # At first the actuator is asked in any case: it keeps up only what was asked for. Later without an observation,
@@ -121,9 +131,22 @@ class WorkloadLoop:
             async with asyncio.timeout(OBSERVE_DEADLINE_S):
                 self._replicas = await self._actuator.observe(self.workload)
         except (ActuatorError, TimeoutError) as error:
-            self._log.debug("replicas_not_observed", error=str(error) or "no answer in time")
+            reason = str(error) or "the engine does not answer in time"
+            self._log.debug("replicas_not_observed", error=reason)
+            if self._memory.recall(self.workload.name) is None and self._replicas is None:
+                if not self._blind:
+                    self._log.warning("actuation_failed", error=reason)
+                self._blind = True
+                self._recorder.actuation_failed(self.workload, error=reason)
         else:
+            if self._blind:
+                self._blind = False
+                self._log.info("actuation_recovered")
+                self._recorder.actuation_recovered(self.workload)
             self._recorder.observed(self.workload, self._replicas)
+
+    def _kept(self, state: DecisionState, desired: int) -> Remembered:
+        return Remembered(state, desired, self.workload.target_name)
 
     def _counts(self, remembered: Remembered | None) -> ReplicaCounts:
         replicas = self._replicas or ()

@@ -81,6 +81,11 @@ class Workload:
     idle_polling_interval_s: float | None = None
     location: SourceLocation | None = field(default=None, compare=False)
 
+    @property
+    def target_name(self) -> str:
+        """What is scaled, as `KIND/NAME`; all revisions of an app are the same, and it is the workload's own."""
+        return "ContainerApp" if isinstance(self.target, App) else f"{self.target.kind}/{self.target.name}"
+
     def polling_interval_at(self, desired: int) -> float:
         """Return the seconds between two readings while that many replicas are wanted."""
         if desired == 0 and self.idle_polling_interval_s is not None:

@@ -24,7 +24,8 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
     """Return the lines of the explanation; `now` is in seconds since the epoch."""
     decision = workload.decision
     if decision is None:
-        return [f"{workload.name}: not decided yet"]
+        why = f": {workload.actuation_error}" if workload.actuation_error else ""
+        return [f"{workload.name}: not decided yet{why}"]
     lines = [
         (
             f"{workload.name}: {decision.desired} replicas wanted, {workload.current_replicas} there,"

@@ -124,7 +124,7 @@ class StatusBoard(Recorder):
         target = workload.target
         return WorkloadView(
             name=name,
-            target="ContainerApp" if isinstance(target, App) else f"{target.kind}/{target.name}",
+            target=workload.target_name,
             revision=target.revision if isinstance(target, App) else None,
             min_replicas=workload.policy.min_replicas,
             max_replicas=workload.policy.max_replicas,

@@ -12,10 +12,17 @@ from scaler.model import DecisionState
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What is kept of one workload: the decision's memory and the count that was last asked for."""
+    """What is kept of one workload.
+
+    Attributes:
+        state: The decision's memory.
+        desired: The count that was last asked for.
+        target: Of what (`Workload.target_name`); empty when that was not kept.
+    """
 
     state: DecisionState
     desired: int
+    target: str = ""
 
 
 class StateStore(AbstractAsyncContextManager["StateStore"], Protocol):

@@ -11,13 +11,27 @@ from typing import Any, Self
 import pytest
 from structlog.testing import capture_logs
 
+from scaler.actuators.routing import RoutingActuator
 from scaler.engine.memory import Memory
 from scaler.engine.service import Service
 from scaler.engine.workload_loop import WorkloadLoop
-from scaler.model import App, Container, Decision, Reading, Replica, ScalingPolicy, Trigger, TriggerPolicy, Workload
+from scaler.model import (
+    App,
+    Container,
+    Decision,
+    ForeignTarget,
+    Reading,
+    Replica,
+    ReplicaState,
+    ScalingPolicy,
+    Trigger,
+    TriggerPolicy,
+    Workload,
+)
+from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.ports.clock import Clock
 from scaler.ports.connections import Connections
-from scaler.ports.errors import SourceUnavailable
+from scaler.ports.errors import EngineUnavailable, SourceUnavailable
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import PushScaler, ScalerConfig
 from scaler.ports.state_store import Remembered
@@ -580,3 +594,152 @@ def test_a_schedule_means_the_wall_clock_also_after_it_was_set() -> None:
         return world.facts.decisions["worker"][0].next_change_at
 
     assert virtual_time.run(timeline()) == pytest.approx(1_000_090)
+
+
+class Services(Actuator):
+    """Services that run already: their counts, and whether their engine answers."""
+
+    kind = "services"
+
+    def __init__(self, **counts: int) -> None:
+        self.counts = counts
+        self.down = False
+        self.applied: list[tuple[str, int]] = []
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def observe(self, workload: Workload) -> tuple[Replica, ...]:
+        assert isinstance(workload.target, ForeignTarget)
+        if self.down:
+            raise EngineUnavailable("no answer")
+        names = [f"{workload.target.name}-{number}" for number in range(self.counts[workload.target.name])]
+        return tuple(Replica(name, name, workload.name, "1", ReplicaState.READY, 0) for name in names)
+
+    async def apply(self, workload: Workload, count: int) -> Applied:
+        before = await self.observe(workload)
+        assert isinstance(workload.target, ForeignTarget)
+        self.counts[workload.target.name] = count
+        self.applied.append((workload.target.name, count))
+        return Applied(started=("one",) * max(0, count - len(before)))
+
+    async def owned(self) -> Mapping[str, tuple[Replica, ...]]:
+        return {}
+
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        raise NotImplementedError
+
+    async def remove(self, workload_name: str) -> None:
+        pass
+
+    async def changes(self) -> AsyncIterator[str]:
+        await asyncio.get_running_loop().create_future()
+        yield ""
+
+    def world(self) -> World:
+        """Return a world of apps and of these."""
+        world = World()
+        world.actuator_class = lambda owner, engine: RoutingActuator(  # type: ignore[assignment,return-value]
+            FakeActuator(owner, engine), {"ComposeService": self}
+        )
+        return world
+
+
+def service(name: str = "web", **policy: Any) -> Workload:
+    return replace(workload(**policy), target=ForeignTarget("ComposeService", name))
+
+
+def test_a_service_that_cannot_be_seen_at_first_is_not_taken_for_one_at_zero() -> None:
+    async def main() -> None:
+        services = Services(web=4)
+        services.down = True
+        world = services.world()
+        world.queues.lengths["jobs"] = SourceUnavailable("down too")
+        async with world.running(service(min_replicas=1)):
+            await asyncio.sleep(60)
+            services.down = False
+            await asyncio.sleep(600)
+        assert services.counts == {"web": 4}
+        assert world.facts.decisions["worker"][0].current == 4
+
+    virtual_time.run(main())
+
+
+def test_a_service_that_could_not_be_seen_is_looked_at_again_before_a_long_interval_ends() -> None:
+    async def main() -> None:
+        services = Services(web=1)
+        services.down = True
+        world = services.world()
+        world.queues.lengths["jobs"] = 20
+        async with world.running(service(interval_s=3600)):
+            await asyncio.sleep(10)
+            services.down = False
+            await asyncio.sleep(10)
+            decided = len(world.facts.decisions["worker"])
+            assert services.counts == {"web": 4}
+            await asyncio.sleep(3000)
+            assert len(world.facts.decisions["worker"]) <= decided + 1
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["while it runs", "between two runs"])
+def test_another_target_under_the_same_name_begins_with_its_own_count(restart: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        services = Services(web=1, other=3)
+        world = services.world()
+        async with world.running(service()) as running:
+            await asyncio.sleep(300)
+            assert services.counts == {"web": 0, "other": 3}
+            world.queues.lengths["jobs"] = SourceUnavailable("down")
+            if not restart:
+                await running.reconfigure([service("other")])
+                await asyncio.sleep(600)
+        if restart:
+            async with world.running(service("other")):
+                await asyncio.sleep(600)
+        assert services.counts == {"web": 0, "other": 3}
+
+    virtual_time.run(main())
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["while it runs", "between two runs"])
+def test_an_app_that_became_a_service_leaves_no_replica_behind(restart: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        services = Services(web=2)
+        world = services.world()
+        world.queues.lengths["jobs"] = 25
+        async with world.running(workload()) as running:
+            await asyncio.sleep(10)
+            assert world.running_replicas() == 5
+            if not restart:
+                world.engine.down = True
+                await running.reconfigure([service()])
+                await running.reconfigure([service(max_replicas=30)])
+                world.engine.down = False
+                await asyncio.sleep(100)
+        if restart:
+            async with world.running(service()):
+                await asyncio.sleep(100)
+        assert world.running_replicas() == 0
+        assert services.counts == {"web": 5}
+        assert world.facts.decisions["worker"][-1].current == 5
+        assert 2 in [decision.current for decision in world.facts.decisions["worker"]]
+        assert world.store.kept["worker"].target == "ComposeService/web"
+
+    virtual_time.run(main())
+
+
+def test_a_service_that_became_an_app_stays_as_it_is() -> None:
+    async def main() -> None:
+        services = Services(web=2)
+        world = services.world()
+        world.queues.lengths["jobs"] = 25
+        async with world.running(service()) as running:
+            await asyncio.sleep(10)
+            await running.reconfigure([workload()])
+            await asyncio.sleep(10)
+            assert world.running_replicas() == 5
+        assert services.counts == {"web": 5}
+
+    virtual_time.run(main())

@@ -30,6 +30,7 @@ REMEMBERED = Remembered(
         windows_since=100.5,
     ),
     desired=7,
+    target="ComposeService/shop/worker",
 )
 
 
@@ -38,6 +39,19 @@ async def test_everything_survives_reopening(tmp_path: Path) -> None:
         await store.save({"worker": REMEMBERED, "other": REMEMBERED})
         await store.forget("other")
     async with SqliteStateStore(tmp_path / "state.db") as store:
+        assert await store.load() == {"worker": REMEMBERED}
+
+
+async def test_a_file_without_targets_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    with sqlite3.connect(path) as old:
+        old.execute("CREATE TABLE workloads (name TEXT PRIMARY KEY, desired INTEGER, state TEXT) STRICT")
+        old.execute("INSERT INTO workloads VALUES ('worker', 3, '{\"created_at\": 1}')")
+        old.execute("PRAGMA user_version=1")
+    old.close()
+    async with SqliteStateStore(path) as store:
+        assert await store.load() == {"worker": Remembered(DecisionState(created_at=1), 3)}
+        await store.save({"worker": REMEMBERED})
         assert await store.load() == {"worker": REMEMBERED}
 
 
