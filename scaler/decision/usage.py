@@ -56,7 +56,8 @@ class _Groups:
         for sample in samples:
             if sample.state is ReplicaState.STOPPING:
                 continue
-            if trigger.metric_type is MetricType.UTILIZATION and not milli(sample.limit or 0):
+            unlimited = sample.usage is not None and not milli(sample.limit or 0)
+            if unlimited and trigger.metric_type is MetricType.UTILIZATION:
                 raise NotMeasured(f"{sample.replica} has no {trigger.type} limit that its use could be a share of")
             measured = _Measured(milli(sample.usage or 0), milli(sample.limit or 0))
             if sample.running_s is None:

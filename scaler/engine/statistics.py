@@ -128,12 +128,19 @@ class ReplicaStatistics:
             replica=replica.name,
             state=replica.state,
             usage=usage,
-            limit=history.limit(resource) if isinstance(self._workload.target, ForeignTarget) else declared,
+            limit=self._told_limit(history, resource) if isinstance(self._workload.target, ForeignTarget) else declared,
             running_s=None if replica.started_at is None else now - history.began_at,
             settled_s=now - history.since,
             window_s=window_s,
             measured_s=now - self._counted_at,
         )
+
+    def _told_limit(self, history: _History, resource: Resource) -> float | None:
+        """Return the limit that the engine told of; where nothing was counted (yet), the highest of the others."""
+        if history.counts:
+            return history.limit(resource)
+        others = (each.limit(resource) for each in self._histories.values())
+        return max((limit for limit in others if limit is not None), default=None)
 
 
 def declared_limit(workload: Workload, resource: Resource, container: str | None) -> float | None:

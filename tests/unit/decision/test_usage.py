@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,7 @@ def test_what_is_stopping_counts_for_nothing(timeline: Any) -> None:
         pytest.param((STOPPING,), "there is no replica to measure", id="stopping"),
         pytest.param((), "there is no replica to measure", id="none"),
         pytest.param((serving(0.1, limit=None),), "serving has no cpu limit", id="no limit"),
+        pytest.param((replace(CRASHED, limit=None),), "no replica could be measured yet", id="limit not known yet"),
     ],
 )
 def test_without_an_average_the_count_is_held(timeline: Any, samples: tuple[ReplicaSample, ...], why: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -26,6 +27,7 @@ START = 1_000_000.0
 ENGINE_CLOCK = 77.0  # has nothing to do with ours
 APP = App((Container("main", "image", resources=Resources(0.5, 1000)),))
 WORKLOAD = Workload("worker", APP, (), ScalingPolicy())
+SERVICE = Workload("worker", ForeignTarget("ComposeService", "shop/worker"), (), ScalingPolicy())
 
 
 class Engine(Actuator):
@@ -257,3 +259,29 @@ def test_the_limit_is_that_of_all_containers_or_of_the_named_one() -> None:
     assert declared_limit(workload, Resource.MEMORY, "other") is None
     elsewhere = Workload("worker", ForeignTarget("Deployment", "worker"), (), ScalingPolicy())
     assert declared_limit(elsewhere, Resource.CPU, None) is None
+
+
+class ServiceEngine(Engine):
+    """Tells limits itself, with each count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.statistics = ReplicaStatistics(SERVICE, self, self)
+
+    async def observe(self, workload: Workload) -> tuple[Replica, ...]:
+        assert workload is SERVICE
+        return await super().observe(WORKLOAD)
+
+    async def usage(self, workload: Workload) -> tuple[Usage, ...]:
+        assert workload is SERVICE
+        return tuple(replace(usage, cpu_limit=0.5) for usage in await super().usage(WORKLOAD))
+
+
+async def test_a_crashed_replica_of_a_service_is_missing_and_not_without_a_limit() -> None:
+    engine = ServiceEngine()
+    engine.run("a")
+    engine.run("b", ReplicaState.CRASHED)
+    await engine.after(1)
+    serving, crashed = await engine.after(5, a=0.5)
+    assert (serving.usage, serving.limit) == (pytest.approx(0.5), 0.5)
+    assert (crashed.usage, crashed.limit) == (None, 0.5)
