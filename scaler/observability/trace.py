@@ -54,7 +54,9 @@ class TraceRecorder(Recorder):
         else:
             # The decision takes what is no number as 0 (KEDA), and JSON has no other way to say it.
             value = reading.value if reading.value is not None and math.isfinite(reading.value) else 0.0
-            recorded = value if reading.active is None else {"value": value, "active": reading.active}
+            more = {"active": reading.active, "changes_at": reading.changes_at}
+            told = {key: each for key, each in more.items() if each is not None}
+            recorded = {"value": value, **told} if told else value
         self._readings.setdefault(workload.name, {})[trigger] = recorded
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scaler.decision import decide, initial_state
@@ -120,7 +120,7 @@ def simulate(
     readings: dict[str, Reading] = {}
     state = initial_state(start + steps[0].t) if steps else initial_state(start)
     for step in _with_repeats(steps, every_s):
-        readings.update(step.readings)
+        readings.update((name, _since_epoch(reading, start)) for name, reading in step.readings.items())
         counts = simulated.observed(step.t, replicas=step.replicas, ready=step.ready)
         decision, state = decide(policy, state, readings, counts, start + step.t)
         simulated.resize(decision.desired, step.t)
@@ -141,6 +141,10 @@ def summarize(rows: Iterable[Row]) -> Summary:
             zero_s += elapsed_s if previous.decision.desired == 0 else 0.0
         previous = row
     return Summary(replica_seconds, changes, zero_s)
+
+
+def _since_epoch(reading: Reading, start: float) -> Reading:
+    return reading if reading.changes_at is None else replace(reading, changes_at=reading.changes_at + start)
 
 
 def _with_repeats(steps: Sequence[TraceStep], every_s: float | None) -> Iterator[TraceStep]:

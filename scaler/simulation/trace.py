@@ -20,7 +20,8 @@ class TraceStep:
 
     Attributes:
         t: Seconds; only differences between steps mean something.
-        readings: What triggers reported, by name; one that is not here keeps its last reading.
+        readings: What triggers reported, by name; one that is not here keeps its last reading. `changes_at` is in the
+            seconds of `t`.
         replicas: How many replicas there are; None when they follow the decision.
         ready: How many of them are ready; None when that follows too.
     """
@@ -56,6 +57,7 @@ class _Reading(BaseModel):
     active: Annotated[bool, Field(strict=True)] | None = None
     error: Annotated[str, Field(strict=True)] | None = None
     samples: tuple[_Sample, ...] | None = None
+    changes_at: _Finite | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -126,6 +128,7 @@ def _step(line: _Line) -> TraceStep:
             value=reading.value,
             active=reading.active,
             error=reading.error,
+            changes_at=reading.changes_at,
             samples=None
             if reading.samples is None
             else tuple(ReplicaSample(**dict(sample)) for sample in reading.samples),

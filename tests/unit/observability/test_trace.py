@@ -69,6 +69,21 @@ def test_samples_are_replayed_to_the_same_decision(tmp_path: Path, workload: Wor
     assert row.decision.triggers[0].value == 123
 
 
+def test_what_a_schedule_says_of_its_end_is_replayed(tmp_path: Path, workload: Workload, record: Callable) -> None:
+    path = tmp_path / "trace.jsonl"
+    reading = Reading(3.0, active=True, changes_at=1100.0)
+    with TraceRecorder(path) as recorder:
+        decided = record(recorder, workload)
+        recorder.read(workload, "redis-0", reading, duration_s=1)
+        recorder.decided(workload, decided, duration_s=0)
+    line = path.read_text().splitlines()[-1]
+    (step,) = simulation.parse_trace([line], file="trace", triggers=["redis-0"], workload="worker")
+    assert step.readings == {"redis-0": reading}
+    for start in (0.0, 500.0):
+        (row,) = simulation.simulate(workload, [step], start=start)
+        assert row.next_change_at == 1100.0
+
+
 def test_a_full_disk_ends_the_recording_with_one_line(workload: Workload, record: Callable) -> None:
     with capture_logs() as logs, TraceRecorder(Path("/dev/full")) as recorder:
         decision = record(recorder, workload)
