@@ -76,6 +76,19 @@ def test_what_runs_elsewhere_may_have_a_limit_there(loader: Any) -> None:
     loader.load(loader.scaled_object("minReplicaCount: 1", triggers=triggers, kind="Deployment"))
 
 
+def test_a_compose_service_has_one_container_called_as_itself(loader: Any) -> None:
+    triggers = "[{type: cpu, metricType: AverageValue, metadata: {value: 1, containerName: %s}}]"
+    texts = [
+        loader.scaled_object("minReplicaCount: 1", triggers=triggers % name, kind="ComposeService").replace(
+            "name: worker", "name: shop/worker"
+        )
+        for name in ("worker", "wroker")
+    ]
+    loader.load(texts[0])
+    (line,) = loader.lines(texts[1])
+    assert "containerName: found 'wroker', expected the name of a container of the service (worker)" in line
+
+
 def test_both_ways_to_say_how_it_is_meant_are_too_many(loader: Any) -> None:
     triggers = "[{type: cpu, metricType: AverageValue, metadata: {type: AverageValue, value: 1}}]"
     (line,) = loader.lines(loader.app("{}"), loader.scaled_object("minReplicaCount: 1", triggers=triggers))
