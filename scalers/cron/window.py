@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
-from scaler.model import Reading
+from scaler.model import MetricType, Reading
 from scaler.ports.connections import Connections
 from scaler.ports.parameters import PositiveInteger
 from scaler.ports.scaler import PushScaler, ScalerConfig
@@ -94,6 +94,7 @@ class CronScaler(PushScaler[CronConfig]):
         | polls, so that it is late by up to `pollingInterval` | wakes at the minute |
         | an unknown time zone fails once the trigger is read | refused with the manifest |
         | a negative `desiredReplicas` is accepted | refused |
+        | `metricType: Value` multiplies the count by the ready replicas, again and again | refused |
         | `*-5` is accepted and means `*` | refused |
         | equal texts of `start` and `end` are refused | so are texts that mean the same minutes |
         | on a day on which half an hour is skipped, later hours may be passed over | they are not |
@@ -101,6 +102,8 @@ class CronScaler(PushScaler[CronConfig]):
 
     type = "cron"
     Config = CronConfig
+    # A Value would multiply the count by the replicas that are there, at every decision anew.
+    metric_types = frozenset({MetricType.AVERAGE_VALUE})
     exact = True
 
     def __init__(self, config: CronConfig, wall: Callable[[], float]) -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from scaler.model import Reading
+from scaler.model import MetricType, Reading
 from scaler.testing import virtual_time
 from scalers.cron.window import CronConfig, CronScaler
 
@@ -119,6 +119,10 @@ def test_what_is_no_window_is_refused_with_the_reason() -> None:
     assert "time zone" in refused(timezone="Europe")
     assert "above 0" in refused(desiredReplicas="0")
     assert "not the start" in refused(end="0  8 * * 1-5")
+
+
+def test_a_count_cannot_be_meant_as_a_ratio() -> None:
+    assert CronScaler.metric_types == {MetricType.AVERAGE_VALUE}
 
 
 def test_equal_texts_in_different_zones_are_a_window() -> None:
