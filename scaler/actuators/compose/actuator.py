@@ -8,12 +8,12 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import structlog
 
 from scaler.actuators.changed_names import ChangedNames
-from scaler.actuators.compose.containers import Labelled, ServiceContainer, ServiceName, labelled_of, newest
+from scaler.actuators.compose.containers import Labelled, ServiceContainer, ServiceName, newest, newest_with
 from scaler.actuators.compose.engine import ServiceEngine
 from scaler.actuators.compose.picture import Picture
 from scaler.actuators.compose.planning import Standing, plan
@@ -178,19 +178,18 @@ class ComposeActuator(Actuator):
         Raises:
             EngineUnavailable: The engine does not answer.
         """
-        newest_rows: dict[ServiceName, Mapping[str, Any]] = {}
-        for row in sorted(await self._picture.rows(), key=lambda row: (row["Created"], row["Id"])):
-            newest_rows[ServiceName.of_labels(row["Labels"])] = row
-        chosen = {
-            service: row["Id"]
-            for service, row in newest_rows.items()
-            if any(label.startswith(prefix) for label in row["Labels"])
-        }
-        unknown = [each for each in chosen.values() if each not in self._labelled]
-        found = await self._engine.inspect(unknown)
-        known = self._labelled | {key: labelled_of(each) for key, each in found.items()}
-        self._labelled = {key: known[key] for key in chosen.values() if key in known}
-        return {service: known[key] for service, key in chosen.items() if key in known}
+        rows, known = await self._picture.rows(), dict(self._labelled)
+        while True:
+            chosen = newest_with(rows, prefix)
+            unknown = [each for each in chosen.values() if each not in known]
+            found = await self._engine.inspect(unknown)
+            known |= {key: Labelled.of(each, prefix) for key, each in found.items()}
+            if not (gone := set(unknown) - found.keys()):
+                break
+            # Removed since the listing, as by a scale-down: the service is still there if it has another container.
+            rows = [row for row in rows if row["Id"] not in gone]
+        self._labelled = {key: known[key] for key in chosen.values()}
+        return {service: known[key] for service, key in chosen.items()}
 
     # Steps. A stop lasts as long as the container takes; all others are short.
 

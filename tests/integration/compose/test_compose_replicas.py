@@ -453,3 +453,28 @@ async def test_what_replicas_use_is_told_with_the_limits_of_the_compose_file(
     assert all(count.memory_bytes > 0 for count in counts)
     await reach(actuator, target, 0)
     assert await actuator.usage(target) == ()
+
+
+async def test_labels_are_the_same_whatever_replicas_come_and_go(projects: Projects, actuator: ComposeActuator) -> None:
+    """A service that is not among the labelled ones for a moment would be forgotten, with its cooldown."""
+    project = projects("")
+    labels = "labels: {scaler.max: '9'}"
+    project.write(compose_file(f"  worker: {{<<: *image, stop_grace_period: 0s, {labels}}}\n"))
+    await compose(project, "up", "-d")
+    target = scaling(project)
+    seen = []
+
+    async def look() -> None:
+        while True:
+            seen.append(await actuator.labelled("scaler."))
+            await asyncio.sleep(0.001)
+
+    looking = asyncio.create_task(look())
+    for count in (6, 1, 6, 1):
+        await reach(actuator, target, count)
+    assert not looking.done()
+    looking.cancel()
+    await asyncio.wait([looking])
+    assert len(seen) > 10
+    assert all(found == seen[0] for found in seen)
+    assert [dict(each.labels) for each in seen[0].values()] == [{"scaler.max": "9"}]
