@@ -189,6 +189,24 @@ def test_an_unknown_trigger_never_scales_down(data: st.DataObject) -> None:
 
 
 @given(st.data())
+def test_what_replicas_use_neither_wakes_nor_holds_what_sources_bring_to_zero(data: st.DataObject) -> None:
+    run = data.draw(runs(pauses=False))
+    sources = tuple(replace(trigger, kind=TriggerKind.EXTERNAL) for trigger in run.policy.triggers)
+    cpu = TriggerPolicy("cpu", "cpu", 50.0, MetricType.UTILIZATION, kind=TriggerKind.RESOURCE, busy_start=True)
+    used = Reading(samples=tuple(data.draw(st.lists(samples, max_size=5))))
+    alone = replace(run.policy, triggers=sources)
+    beside = replace(run.policy, triggers=(*sources, cpu))
+    given_ = data.draw(demands(alone))
+    counts = ReplicaCounts.settled(run.count)
+    without, _ = decide(alone, run.state, given_, counts, run.now)
+    decision, _ = decide(beside, run.state, {**given_, "cpu": used}, counts, run.now)
+    assert decision.active == without.active
+    assert decision.desired >= without.desired
+    if run.count == 0 or without.reason is Reason.DEACTIVATED:
+        assert decision.desired == without.desired
+
+
+@given(st.data())
 def test_nothing_falls_inside_the_first_window_of_a_spelled_out_scale_down(data: st.DataObject) -> None:
     policy = data.draw(policies())
     down = replace(policy.scale_down, stabilization_window_s=30.0, explicit=True)
