@@ -76,6 +76,7 @@ def _describe_next_change(workload: WorkloadView, decision: DecisionView, now: f
     scheduled = bool(workload.triggers) and all(trigger.changes_at is not None for trigger in workload.triggers)
     if decision.next_change_at is None:
         return "when a reading changes; no cooldown or window is running"
-    at = datetime.fromtimestamp(round(decision.next_change_at), UTC).strftime("%H:%M:%S UTC")
+    at = datetime.fromtimestamp(round(decision.next_change_at), UTC)
+    day = "" if at.date() == datetime.fromtimestamp(now, UTC).date() else f"{at:%Y-%m-%d} "
     earlier = "" if scheduled else ", or earlier when a reading changes"
-    return f"at {at}, in {max(0.0, decision.next_change_at - now):.1f} s{earlier}"
+    return f"at {day}{at:%H:%M:%S} UTC, in {max(0.0, decision.next_change_at - now):.1f} s{earlier}"

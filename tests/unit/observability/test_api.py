@@ -134,6 +134,8 @@ def test_explanation_of_a_schedule_names_the_moment_in_its_zone(
     lines = explain(board.view("worker"), now=eight - 5)
     assert "value 80 until 2026-03-01 08:00 (Europe/Berlin), target 5 (AverageValue)" in lines[2]
     assert "  next change: at 07:00:00 UTC, in 5.0 s" in lines
+    the_day_before = explain(board.view("worker"), now=eight - 86400)
+    assert "  next change: at 2026-03-01 07:00:00 UTC, in 86400.0 s" in the_day_before
     board.read(workload, "redis-0", replace(reading, changes_at=eight + 7), duration_s=0)
     assert "until 2026-03-01 08:00:07 (Europe/Berlin)" in explain(board.view("worker"), now=eight)[2]
     assert board.view("worker").triggers[0].changes_at == eight + 7
