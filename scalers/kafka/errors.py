@@ -114,7 +114,10 @@ def _system_text(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         # Time does not heal a certificate that is not trusted.
         return f"the server's certificate is not trusted: {getattr(error, 'verify_message', '')}"
-    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    # asyncio's for a handshake that the peer ended is a bare one.
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or (
+        isinstance(error, ConnectionResetError) and not error.args
+    ):
         return "the server ended the TLS handshake: does this port speak TLS?"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'reason', None) or 'handshake failed'}"

@@ -127,7 +127,7 @@ async def test_without_the_certificate_that_the_server_asks_for_it_is_rejected(
 
 async def test_tls_where_there_is_none_and_none_where_there_is(server: KafkaServer, ca: trustme.CA) -> None:
     async with opened(server.address, tls="enable", ca=ca.cert_pem.bytes().decode()) as scaler:
-        with pytest.raises((SourceRejected, SourceUnavailable)):
+        with pytest.raises((SourceRejected, SourceUnavailable), match="ended the TLS handshake"):
             await read(scaler)
     async with opened(server.tls_address) as scaler:
         with pytest.raises(SourceUnavailable):
