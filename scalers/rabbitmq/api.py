@@ -59,6 +59,8 @@ class ManagementApi:
         self._pauses.reset()
         if answer.status == HTTPStatus.NOT_FOUND:
             raise NoSuchQueue(f"{self._source}: there is no {missing}")
+        if answer.status == HTTPStatus.BAD_REQUEST:
+            raise SourceRejected(f"{self._source}: HTTP status 400: queueName is no regular expression to the broker")
         answer.require_success(self._source)
         try:
             found = json.loads(answer.body)

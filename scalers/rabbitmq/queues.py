@@ -86,13 +86,14 @@ class RabbitMQScaler(Scaler[RabbitMQConfig]):
     Errors:
         | error | meaning | what to do |
         |---|---|---|
-        | there is no queue ... | it does not exist; the value is unknown, not 0 | declare it, or correct the name |
+        | there is no queue ... | it, or over http its virtual host, does not exist; unknown, not 0 | declare it |
         | the virtual host does not exist, or ... | the broker refused it | create it, or permit the user |
         | there is no virtual host ... | the same over http | the same |
         | ACCESS_REFUSED | user or password is wrong | correct them |
         | the user or the password is wrong, or ... | the same over http, or no tag | correct them, or set the tag |
         | RESOURCE_LOCKED | the queue is another connection's own (exclusive) | use http |
         | the statistics do not have the queue | it is seconds old, or its node is down | wait; look after the node |
+        | queueName is no regular expression ... | the broker has another syntax (PCRE) | correct it |
         | ... queues match; pageSize allows ... | some would be left out | raise `pageSize` (to at most 500) |
         | the server's certificate is not trusted | `ca` is missing or another, or the name differs | correct `ca` |
         | TLS failed | no TLS there, or it asks for a certificate | correct the port; give `cert` and `key` |

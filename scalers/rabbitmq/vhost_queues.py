@@ -144,7 +144,10 @@ class VhostQueues:
 
     async def _alone(self, name: str) -> Queue | SourceError:
         try:
-            return await self._get(f"/{quote(name, safe='')}?columns={_COLUMNS}", dict, missing=_called(name))
+            return await self._get(f"/{quote(name, safe='')}?columns={_COLUMNS}", dict)
+        except NoSuchQueue:
+            # The API says the same of a virtual host that does not exist, so both are named.
+            return self._no_such(name)
         except SourceError as error:
             return error
 
@@ -155,11 +158,11 @@ class VhostQueues:
         self._listing.take(queues, took_s=_now() - began, now=_now())
         return queues
 
-    async def _get(self, target: str, expected: type[T], *, missing: str = "", timeout_s: float = 0) -> T:
+    async def _get(self, target: str, expected: type[T], *, timeout_s: float = 0) -> T:
         return await self._api.get(
             self._vhost.queues + target,
             expected,
-            missing=missing or f"virtual host {self._vhost.name!r}",
+            missing=f"virtual host {self._vhost.name!r}",
             timeout_s=max(timeout_s, self._vhost.timeout_s),
         )
 
@@ -167,7 +170,7 @@ class VhostQueues:
         return SourceUnavailable(f"{self._source}: the client was closed")
 
     def _no_such(self, name: str) -> SourceError:
-        return NoSuchQueue(f"{self._source}: there is no {_called(name)}")
+        return NoSuchQueue(f"{self._source}: there is no queue {name!r}")
 
 
 def queue_state(queue: Queue) -> QueueState:
@@ -179,10 +182,6 @@ def queue_state(queue: Queue) -> QueueState:
         published=statistics.get("publish_details", {}).get("rate", 0.0),
         delivered=statistics.get("deliver_get_details", {}).get("rate", 0.0),
     )
-
-
-def _called(name: str) -> str:
-    return f"queue {name!r}"
 
 
 def _now() -> float:

@@ -162,7 +162,7 @@ async def test_a_virtual_host_that_does_not_exist_is_rejected_and_found_once_it_
 ) -> None:
     vhost = f"later-{protocol}"
     async with opened(host=getattr(server, protocol)(vhost=vhost), queueName="jobs") as scaler:
-        with pytest.raises(SourceRejected):
+        with pytest.raises(SourceRejected, match=f"virtual host '{vhost}'"):
             await read(scaler)
         server.add_vhost(vhost)
         server.declare("jobs", vhost=vhost)

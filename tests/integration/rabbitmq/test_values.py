@@ -124,7 +124,7 @@ async def test_a_pattern_that_matches_nothing_is_zero_and_one_that_is_none_is_re
         reading = await read(scaler)
         assert (reading.value, reading.active) == (0, False)
     async with opened(host=server.http(), queueName="(", useRegex="true") as scaler:
-        with pytest.raises(SourceRejected):
+        with pytest.raises(SourceRejected, match="no regular expression"):
             await read(scaler)
 
 
