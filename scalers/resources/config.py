@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from scaler.model import MetricType
+from scaler.ports.parameters import Refused
 from scaler.ports.quantities import parse_quantity
 from scaler.ports.scaler import ReplicaConfig
 
@@ -29,6 +31,11 @@ class ResourceConfig(ReplicaConfig):
     container_name: str | None = Field(
         None, validation_alias="containerName", description="the one container that counts; without it all do"
     )
+
+    # KEDA's page on cpu has it in its examples.
+    activation_value: Annotated[
+        SkipJsonSchema[None], Refused("cpu and memory never make a workload active, and KEDA ignores it: leave it out")
+    ] = Field(None, validation_alias="activationValue")
 
     @field_validator("value")
     @classmethod

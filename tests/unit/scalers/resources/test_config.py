@@ -38,3 +38,8 @@ def test_a_utilization_is_whole_percent(value: str) -> None:
     assert config.metric_type(MetricType.AVERAGE_VALUE) is MetricType.AVERAGE_VALUE
     with pytest.raises(ValueError, match="whole number of percent"):
         config.metric_type(MetricType.UTILIZATION)
+
+
+def test_the_activation_that_kedas_page_shows_and_keda_ignores_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValidationError, match="leave it out"):
+        ResourceConfig.model_validate({"value": "50", "activationValue": "30"})
