@@ -105,7 +105,7 @@ class RabbitMQScaler(Scaler[RabbitMQConfig]):
         | `tls: enable` with `amqp://` is sent in the clear | refused: the URL's scheme must be `amqps` or `https` |
         | `ca`, `cert` and `key` count with `tls: enable` only | they count with `amqps` and `https` |
         | a host that is no URL, or one that `protocol` contradicts, fails at run time | refused |
-        | a queue without statistics counts 0 | unknown; with `useRegex` it counts 0 as well |
+        | a queue without statistics, as when the broker just started, counts 0 | unknown, also with `useRegex` |
         | targets of 0 and below | refused; `queueLength: "0"` counts as not given, as there |
         | `pageSize` above 500 fails at run time | refused |
         | OAuth (`clientID`, ...) | not supported yet |

@@ -71,10 +71,7 @@ class VhostQueues:
             SourceRejected: The API refuses us.
         """
         found = await self._ask(name)
-        if found.get("messages") is None:
-            # Nobody knows how many: the queue is new, or the node that holds it is down. Zero would be a guess.
-            raise SourceUnavailable(f"{self._source}: the statistics do not have the queue {name!r}")
-        return queue_state(found)
+        return self._known_state(found)
 
     async def matching(self, pattern: str, page_size: int) -> list[QueueState]:
         """Return the queues whose names match.
@@ -84,7 +81,7 @@ class VhostQueues:
             page_size: The most that may match.
 
         Raises:
-            SourceUnavailable: The API is lost.
+            SourceUnavailable: The API is lost, or its statistics do not have one of the queues (yet).
             SourceRejected: More match, the pattern is none, the API refuses us, or there is no such virtual host.
         """
         query = f"page=1&use_regex=true&pagination=false&name={quote_plus(pattern)}&page_size={page_size}"
@@ -93,7 +90,14 @@ class VhostQueues:
             raise SourceRejected(
                 f"{self._source}: {page.get('filtered_count')} queues match; pageSize allows {page_size}"
             )
-        return [queue_state(queue) for queue in page.get("items", [])]
+        return [self._known_state(queue) for queue in page.get("items", [])]
+
+    def _known_state(self, queue: Queue) -> QueueState:
+        if queue.get("messages") is None:
+            # Nobody knows how many: the queue is new, the broker just started, or the node that holds it is down.
+            # Zero would be a guess that ends replicas at work.
+            raise SourceUnavailable(f"{self._source}: the statistics do not have the queue {queue.get('name')!r}")
+        return queue_state(queue)
 
     async def _ask(self, name: str) -> Queue:
         if (listed := self._listing.find(name, _now())) is not None:

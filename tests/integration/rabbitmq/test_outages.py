@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceUnavailable
-from scaler.testing.driving import read, read_after_outage
+from scaler.testing.driving import POLL_S, read, read_after_outage
 from scaler.testing.leaks import no_leaks
 from scaler.testing.polling import eventually
 from scaler.testing.servers.rabbitmq import RabbitMQServer
@@ -32,8 +33,8 @@ def _queue(server: RabbitMQServer) -> None:
 
 
 @asynccontextmanager
-async def opened(host: str) -> AsyncIterator[Any]:
-    config = RabbitMQScaler.Config.model_validate({"host": host, "queueName": "jobs"})
+async def opened(host: str, **parameters: str) -> AsyncIterator[Any]:
+    config = RabbitMQScaler.Config.model_validate({"host": host, "queueName": "jobs"} | parameters)
     async with (
         no_leaks(),
         SharedConnections() as connections,
@@ -65,6 +66,27 @@ async def test_a_killed_broker_is_two_lines_of_log_however_often_it_is_read(
             assert (await read_after_outage(scaler)).value == 0
     assert [line["event"] for line in lines] == ["source_lost", "source_returned"]
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("pattern", [{}, {"queueName": "^kept", "useRegex": "true"}], ids=["one", "pattern"])
+async def test_queues_of_a_broker_that_just_started_are_unknown_rather_than_empty(
+    server: RabbitMQServer, pattern: dict[str, str]
+) -> None:
+    server.declare("kept")
+    server.purge("kept")
+    server.publish("kept", 3)
+    eventually(lambda: server.messages("kept") == 3, what="the statistics show the messages")
+    seen = set()
+    async with opened(server.http(), **({"queueName": "kept"} | pattern)) as scaler:
+        await read(scaler)
+        await asyncio.to_thread(server.stop)
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
+        while not starting.done() or server.messages("kept") != 3:
+            with contextlib.suppress(SourceError):
+                seen.add((await scaler.read()).value)
+            await asyncio.sleep(POLL_S)
+        await starting
+    assert seen <= {3}
 
 
 @BOTH
