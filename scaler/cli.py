@@ -27,6 +27,8 @@ from scaler.cli_options import (
     StateDir,
     Strict,
     errors_as_exit_codes,
+    show_table,
+    shown_default,
 )
 from scaler.engine import plugin_page, plugins
 from scaler.manifest import Outside
@@ -149,7 +151,7 @@ def status(state_dir: StateDir, address: Address = None) -> None:
                 for trigger in workload.triggers
             ),
         )
-    Console().print(table)
+    show_table(table)
 
 
 @app.command()
@@ -206,7 +208,7 @@ def list_plugins(
         table = Table("type", "from", "summary", box=None)
         for plugin in plugins.installed():
             table.add_row(plugin.type, f"{plugin.distribution} {plugin.version}", plugin.summary)
-        Console().print(table)
+        show_table(table)
         return
     with errors_as_exit_codes():
         if type_ not in installed:
@@ -219,10 +221,10 @@ def list_plugins(
             return
         table = Table("parameter", "default", "allowed", "from", "meaning", box=None)
         for parameter in plugins.parameters(found):
-            default = "required" if parameter.required else "" if parameter.default is None else str(parameter.default)
+            default = "required" if parameter.required else shown_default(parameter.default)
             meaning = parameter.description + (" (secret)" if parameter.secret else "")
             table.add_row(parameter.name, default, ", ".join(parameter.allowed), ", ".join(parameter.sources), meaning)
-        Console().print(table)
+        show_table(table)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -10,11 +11,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, ScalerError
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
+
+
+# Wider than any row: a pipe has no width, and who reads from one wants a row on a line.
+_PIPE_WIDTH = 10_000
 
 
 class ActuatorChoice(StrEnum):
@@ -78,3 +85,18 @@ def errors_as_exit_codes() -> Iterator[None]:
     except ScalerError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_FAILED) from error
+
+
+def show_table(table: Table) -> None:
+    """Print a table with no word left out: folded to a terminal, a row on each line into a pipe or a file."""
+    for column in table.columns:
+        column.overflow = "fold"
+    unlimited = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    Console(width=_PIPE_WIDTH if unlimited else None).print(table)
+
+
+def shown_default(default: object) -> str:
+    """Return a parameter's default as manifests have it; nothing for None."""
+    if default is None:
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -216,6 +216,13 @@ def test_plugins_lists_types_with_origin_and_parameters() -> None:
     assert "listLength" in parameters
     assert "required" in parameters
     assert run("plugins", "redis", "--markdown").output.startswith("# `redis`\n")
+    # Into a pipe, which has no width: a row on a line, and no word cut.
+    piped = CliRunner().invoke(app, ["plugins", "kafka"], env={"COLUMNS": None}).output
+    (row,) = (line for line in piped.splitlines() if "ensureEvenDistributionOfPartitions" in line)
+    assert "false" in row
+    assert "each gets equally many partitions" in row
+    # To a narrow terminal it is folded.
+    assert "…" not in run("plugins", "kafka", env={"COLUMNS": "60"}).output
     unknown = run("plugins", "kafkaa")
     assert unknown.exit_code == 2
     assert "redis" in unknown.stderr
