@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import aiohttp
@@ -41,5 +42,8 @@ def connection_failure(server: object, error: aiohttp.ClientConnectionError) -> 
         reason = getattr(error.os_error, "reason", None) or "handshake failed"
         return SourceRejected(f"{server}: TLS failed: {reason}")
     if isinstance(error, aiohttp.ClientOSError):
-        return SourceUnavailable(f"{server}: {error.strerror or 'the connection was lost'}")
+        # Of a failed attempt the text says only that it failed. What is no system's number is the resolver's.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror
+        return SourceUnavailable(f"{server}: {why or 'the connection was lost'}")
     return SourceUnavailable(f"{server}: the connection was lost")

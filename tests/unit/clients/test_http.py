@@ -282,3 +282,12 @@ async def test_a_name_that_no_server_can_have_is_rejected() -> None:
             with pytest.raises(SourceRejected, match="no server can have this name") as caught:
                 await client.get("/x")
             assert caught.value.logged
+
+
+async def test_a_refused_connection_and_a_name_without_address_say_so() -> None:
+    async with connected(f"http://127.0.0.1:{free_port()}") as client:
+        with pytest.raises(SourceUnavailable, match=r": Connection refused$"):
+            await client.get("/x")
+    async with connected("http://no-such-host.invalid:9090") as client:
+        with pytest.raises(SourceUnavailable, match=r"invalid:9090: (?!the connection was lost)(?!Unknown error)"):
+            await client.get("/x")
