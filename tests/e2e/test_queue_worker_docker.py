@@ -185,13 +185,14 @@ def test_outages_of_queue_and_engine_hold_the_count_and_are_logged_once(world: W
     before = world.running()
 
     world.redis.stop()
-    eventually(lambda: service.events("trigger_unavailable"), what="the loss in the log")
+    eventually(lambda: service.events("source_lost"), what="the loss in the log")
     eventually(lambda: service.api.workload("worker").triggers[0].error, what="an unknown trigger")
     time.sleep(3)
     assert world.running() == before
     world.redis.start()
-    eventually(lambda: service.events("trigger_recovered"), what="the recovery in the log")
-    assert len(service.events("trigger_unavailable")) == 1
+    eventually(lambda: service.events("source_returned"), what="the recovery in the log")
+    lines = service.events("source_lost", "source_returned", "trigger_unavailable", "trigger_recovered")
+    assert [line["event"] for line in lines] == ["source_lost", "source_returned"]
 
     world.engine.stop()
     world.queue.rpush("jobs", *range(25))

@@ -20,7 +20,7 @@ from scaler.testing.servers.redis import TlsFiles
 from scaler.testing.servers.redis_sentinel import MASTER, SentinelSet
 from scalers.redis.sentinel import RedisSentinelListScaler, RedisSentinelStreamsScaler
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 PASSWORD = "open-sesame"  # noqa: S105 - of servers for these tests
 SENTINEL_PASSWORD = "open-barley"  # noqa: S105 - the same
