@@ -9,6 +9,7 @@ from contextlib import suppress
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from scaler.backoff import Backoff
+from scaler.clients.watcher import Watcher
 from scaler.ports.errors import SourceError, SourceRejected
 from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
 from scalers.kafka.errors import refusal
@@ -26,19 +27,17 @@ _ASTRAY = frozenset({OffsetOutOfRangeError.errno, UnknownTopicOrPartitionError.e
 _REPLAN_S = 0.1
 
 
-class _Watcher:
-    """One who waits: told of records, or that none will be told of any more."""
+class _TopicsWatcher(Watcher):
+    """Who waits for records of some topics.
+
+    Attributes:
+        stands: Whether the reader stands at the ends of all of them.
+    """
 
     def __init__(self, topics: Iterable[str]) -> None:
+        super().__init__()
         self.topics = frozenset(topics)
-        self.told = asyncio.Event()
         self.stands = False
-        self.ended = False
-        self.error: SourceError | None = None
-
-    def end(self, error: SourceError | None) -> None:
-        self.ended, self.error = True, error
-        self.told.set()
 
 
 class Arrivals:
@@ -48,7 +47,7 @@ class Arrivals:
         self._cluster = cluster
         self._links = Links(cluster)
         self._offsets = OffsetReader(cluster, self._links)
-        self._watchers: set[_Watcher] = set()
+        self._watchers: set[_TopicsWatcher] = set()
         self._positions: dict[Partition, int] = {}
         self._plan: dict[int, set[Partition]] = {}
         self._changed = asyncio.Event()
@@ -62,17 +61,11 @@ class Arrivals:
         Raises:
             SourceError: No broker answers, or there is no such topic.
         """
-        watcher = _Watcher(topics)
+        watcher = _TopicsWatcher(topics)
         self._watchers.add(watcher)
         self._changed.set()
         try:
-            while True:
-                await watcher.told.wait()
-                watcher.told.clear()
-                if watcher.error is not None:
-                    raise watcher.error.again()
-                if watcher.ended:
-                    return
+            while await watcher.wait():
                 yield
         finally:
             self._watchers.discard(watcher)
@@ -146,7 +139,7 @@ class Arrivals:
         for watcher in self._watchers:
             if not watcher.stands and watcher.topics <= followed:
                 watcher.stands = True
-                watcher.told.set()
+                watcher.tell()
         return leaders.keys() == self._positions.keys()
 
     async def _follow(self, node: int) -> None:
@@ -204,7 +197,7 @@ class Arrivals:
     def _tell(self, topics: set[str]) -> None:
         for watcher in self._watchers:
             if not watcher.topics.isdisjoint(topics):
-                watcher.told.set()
+                watcher.tell()
 
     def _end_all(self, error: SourceError | None) -> None:
         watchers, self._watchers = self._watchers, set()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from scaler.clients.watcher import Watcher
 from scaler.ports.errors import SourceError
 from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
 from scalers.redis.errors import translate
@@ -28,25 +29,12 @@ def notifies(setting: str, kinds: Iterable[str]) -> bool:
     return "K" in setting and ("A" in setting or any(kind in setting for kind in kinds))
 
 
-class _Watcher:
-    """One reader of a channel: told of events, or that none will come any more."""
-
-    def __init__(self) -> None:
-        self.told = asyncio.Event()
-        self.ended = False
-        self.error: SourceError | None = None
-
-    def end(self, error: SourceError | None) -> None:
-        self.ended, self.error = True, error
-        self.told.set()
-
-
 class KeyspaceEvents:
     """One subscription connection for all watched keys of a database, opened when the first is watched."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._watchers: dict[bytes, set[_Watcher]] = {}
+        self._watchers: dict[bytes, set[Watcher]] = {}
         self._wanted = asyncio.Event()
         self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._unanswered: deque[bytes] = deque()
@@ -64,22 +52,16 @@ class KeyspaceEvents:
         if self._closed:
             return
         channel = f"__keyspace@{self._server.database}__:{key}".encode()
-        watcher = _Watcher()
+        watcher = Watcher()
         others = self._watchers.setdefault(channel, set())
         if not others:
             self._outbox.put_nowait(("SUBSCRIBE", channel))
         elif channel not in self._unanswered:
-            watcher.told.set()
+            watcher.tell()
         others.add(watcher)
         self._wanted.set()
         try:
-            while True:
-                await watcher.told.wait()
-                watcher.told.clear()
-                if watcher.error is not None:
-                    raise type(watcher.error)(*watcher.error.args)
-                if watcher.ended:
-                    return
+            while await watcher.wait():
                 yield
         finally:
             self._forget(channel, watcher)
@@ -162,9 +144,9 @@ class KeyspaceEvents:
             self._unanswered.popleft()
         if kind == b"subscribe" or event in _ADDING:
             for watcher in self._watchers.get(channel, ()):
-                watcher.told.set()
+                watcher.tell()
 
-    def _forget(self, channel: bytes, watcher: _Watcher) -> None:
+    def _forget(self, channel: bytes, watcher: Watcher) -> None:
         others = self._watchers.get(channel, set())
         if watcher in others:
             others.remove(watcher)
