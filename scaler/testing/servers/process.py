@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import os
 import signal
 import socket
 import subprocess
@@ -127,6 +128,8 @@ class ServerProcess(ABC):
         """Let it accept connections and never answer (SIGSTOP)."""
         if self._process is not None:
             self._process.send_signal(signal.SIGSTOP)
+            # All its threads stand still only some time after the signal.
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def thaw(self) -> None:
         """Let it go on (SIGCONT)."""
