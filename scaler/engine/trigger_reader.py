@@ -26,7 +26,8 @@ log = structlog.get_logger(__name__)
 
 # KEDA's default time-out for HTTP sources (KEDA_HTTP_DEFAULT_TIMEOUT).
 READ_DEADLINE_S = 3.0
-# What a trigger's own time-out is exceeded by, so that the plugin can say itself what took so long.
+# What is granted beyond a time-out, the default or a trigger's own: clients give a server up after as long, and can then
+# say themselves what was lost, once for all triggers.
 GRACE_S = 0.25
 # Closing may take this long; a plugin that needs longer is left behind.
 CLOSE_DEADLINE_S = 5.0
@@ -53,7 +54,6 @@ class TriggerReader:
         recorder: Recorder,
         *,
         statistics: Statistics | None = None,
-        deadline_s: float = READ_DEADLINE_S,
     ) -> None:
         self.trigger = trigger
         self._workload = workload
@@ -62,7 +62,7 @@ class TriggerReader:
         self._recorder = recorder
         self._statistics = statistics
         own = trigger.config.read_timeout_s()
-        self._deadline_s = deadline_s if own is None else own + GRACE_S
+        self._timeout_s = READ_DEADLINE_S if own is None else own
         self._scaler: Scaler[Any] | None = None
         self._opened = asyncio.Event()
         self._not_opened = ""
@@ -70,6 +70,7 @@ class TriggerReader:
         self._available = True
         self._bug_logged = False
         self._logged = False
+        self._lost_quietly = False
         self._log = log.bind(workload=workload.name, trigger=trigger.name)
 
     async def run(self, wake: Callable[[], None]) -> None:
@@ -102,13 +103,13 @@ class TriggerReader:
         else:
             self._reading = asyncio.create_task(self._read_once(), name=f"read:{self._workload.name}")
             try:
-                await asyncio.wait((self._reading,), timeout=self._deadline_s)
+                await asyncio.wait((self._reading,), timeout=self._timeout_s + GRACE_S)
             finally:
                 ended = not self._reading.cancel()
             if ended:
                 reading = self._reading.result()
             else:
-                reading = Reading.failed(self._not_opened or f"no answer within {self._deadline_s:g} s")
+                reading = Reading.failed(self._not_opened or f"no answer within {self._timeout_s:g} s")
         self._recorder.read(self._workload, self.trigger.name, reading, duration_s=time.perf_counter() - started)
         self._log_change(reading)
         return reading
@@ -178,12 +179,14 @@ class TriggerReader:
     def _log_change(self, reading: Reading) -> None:
         """Say once that a source is lost, and once that it is back; quietly where its client said so for all."""
         if reading.error is None and not self._available:
-            self._log.log(logging.DEBUG if self._logged else logging.INFO, "trigger_recovered")
-            self._logged = False
+            # As loudly as its loss: whoever read of one is to read of the other.
+            self._log.log(logging.DEBUG if self._lost_quietly else logging.INFO, "trigger_recovered")
         elif reading.error is not None and self._available:
-            level = logging.DEBUG if self._logged else logging.WARNING
+            self._lost_quietly = self._logged
+            level = logging.DEBUG if self._lost_quietly else logging.WARNING
             self._log.log(level, "trigger_unavailable", error=reading.error)
         self._available = reading.error is None
+        self._logged = self._logged and not self._available
         self._bug_logged = self._bug_logged and not self._available
 
 

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self
 import pytest
 from structlog.testing import capture_logs
 
-from scaler.engine.trigger_reader import READ_DEADLINE_S, TriggerReader
+from scaler.clients.batcher import GATHER_S
+from scaler.engine.trigger_reader import GRACE_S, READ_DEADLINE_S, TriggerReader
 from scaler.model import (
     App,
     Container,
@@ -158,6 +159,31 @@ def test_an_outage_that_the_client_logged_for_all_is_not_logged_again_at_each_tr
     ]
 
 
+def test_an_outage_that_was_logged_at_the_trigger_is_also_ended_there() -> None:
+    outage = SourceUnavailable("connection refused")
+    outage.logged = True
+    script = Script(Reading(1), SourceUnavailable("no answer in time"), outage, Reading(2), outage.again(), Reading(3))
+    _, logs, _ = read_all(scripted(script), 6)
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("trigger_unavailable", "warning"),
+        ("trigger_recovered", "info"),
+        ("trigger_unavailable", "debug"),
+        ("trigger_recovered", "debug"),
+    ]
+
+
+def test_a_client_that_gives_up_at_the_deadline_says_itself_what_was_lost() -> None:
+    async def frozen() -> Reading:
+        await asyncio.sleep(READ_DEADLINE_S + GATHER_S)
+        outage = SourceUnavailable("redis at localhost:6379: Timeout reading")
+        outage.logged = True
+        raise outage
+
+    readings, logs, _ = read_all(scripted(frozen), 1)
+    assert [reading.error for reading in readings] == ["redis at localhost:6379: Timeout reading"]
+    assert [entry["log_level"] for entry in logs] == ["debug"]
+
+
 def test_a_trigger_s_own_time_out_takes_the_place_of_the_engine_s() -> None:
     class PatientConfig(EmptyConfig):
         def read_timeout_s(self) -> float:
@@ -222,7 +248,7 @@ def test_a_plugin_that_ignores_its_cancellation_stays_unknown_until_it_ends() ->
 
     readings, took = virtual_time.run(main())
     assert [reading.error for reading in readings] == ["no answer within 3 s", "the previous read has not ended"]
-    assert took == pytest.approx(READ_DEADLINE_S)
+    assert took == pytest.approx(READ_DEADLINE_S + GRACE_S)
 
 
 def test_a_plugin_that_cannot_be_opened_is_unknown_and_tried_again() -> None:
