@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 
 import aiohttp
 
+from scaler.clients.http_connection import connection_failure
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.kafka.server import OAuth
 
@@ -63,11 +64,15 @@ class Tokens:
                 session.post(self._oauth.endpoint, data=form, allow_redirects=False) as answer,
             ):
                 body = await answer.read()
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise SourceRejected(f"{source}: the server's certificate is not trusted") from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except TimeoutError as error:
+            raise SourceUnavailable(f"{source}: no answer within {_TIMEOUT_S:g} s") from error
+        except aiohttp.ClientConnectionError as error:
+            raise connection_failure(source, error) from error
+        except UnicodeError as error:
+            raise SourceRejected(f"{source}: no server can have this name") from error
+        except aiohttp.ClientError as error:
             # Its text may quote the address, which may hold secrets.
-            raise SourceUnavailable(f"{source} cannot be reached ({type(error).__name__})") from error
+            raise SourceUnavailable(f"{source}: no proper HTTP ({type(error).__name__})") from error
         if (refused := _refusal(source, answer.status)) is not None:
             raise refused
         return _parsed(source, body)
