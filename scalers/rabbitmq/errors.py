@@ -57,7 +57,7 @@ def _not_healed_by_time(cause: ssl.SSLError | UnicodeError) -> str:
         return "no server can have this name"
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {cause.verify_message}"
-    return f"TLS failed: {cause.reason}"
+    return f"TLS failed: {getattr(cause, 'reason', None) or 'handshake failed'}"
 
 
 def refusal(error: aiormq_exceptions.AMQPChannelError, queue: str, *, source: object) -> SourceError:

@@ -29,6 +29,8 @@ _MEANING: Mapping[type[Exception], type[SourceError]] = {
 }
 # Error codes that have no class of their own.
 _TRANSIENT_CODES = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "UNKILLABLE"})
+# How TLS says that the server is gone.
+_ENDED = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
 _MAX_TEXT = 200
 
 
@@ -77,6 +79,10 @@ def translate(error: Exception, *, source: object) -> SourceError:
         # Time does not heal a certificate that is not trusted.
         meaning = SourceRejected
         text = f"the server's certificate is not trusted: {error.__context__.verify_message}"
+    elif isinstance(error.__context__, ssl.SSLError) and not isinstance(error.__context__, _ENDED):
+        # Nor does it heal another protocol, or a client certificate that the server wants.
+        meaning = SourceRejected
+        text = f"TLS failed: {getattr(error.__context__, 'reason', None) or 'handshake failed'}"
     if isinstance(error, redis_exceptions.AskError):
         kind = Moved if isinstance(error, redis_exceptions.MovedError) else Asked
         text = "the key lives on another node of a Redis Cluster (redis-cluster and redis-cluster-streams find it)"

@@ -120,6 +120,7 @@ class RedisListScaler(ListScaler[RedisListConfig]):
         | connection refused, time-out, `LOADING`, `BUSY`, `MASTERDOWN`, `OOM` | unavailable | it passes by itself |
         | `WRONGPASS`, `NOAUTH`, `NOPERM` | rejected | mend `username`, `password`, or what the user may do |
         | the server's certificate is not trusted | rejected | mend `ca`, or the names in the certificate |
+        | TLS failed | rejected | no TLS there, or it asks for a certificate: mend the port; give `cert` and `key` |
         | the key is a string, a stream, ... | rejected | count another key; for streams there is `redis-streams` |
         | the key lives on another node of a Redis Cluster | rejected | use `redis-cluster` |
 

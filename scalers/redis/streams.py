@@ -148,6 +148,7 @@ class RedisStreamsScaler(StreamScaler[RedisStreamsConfig]):
         | connection refused, time-out, `LOADING`, `BUSY`, `MASTERDOWN`, `OOM` | unavailable | it passes by itself |
         | `WRONGPASS`, `NOAUTH`, `NOPERM` | rejected | mend `username`, `password`, or what the user may do |
         | the server's certificate is not trusted | rejected | mend `ca`, or the names in the certificate |
+        | TLS failed | rejected | no TLS there, or it asks for a certificate: mend the port; give `cert` and `key` |
         | `WRONGTYPE` | rejected | the key is no stream: for other kinds there is `redis` |
         | `NOGROUP` | rejected | make the group, or count its lag |
         | lagCount needs Redis 7 or newer | rejected | leave `lagCount` out |

@@ -83,6 +83,20 @@ def test_a_certificate_that_is_not_trusted_is_rejected() -> None:
     assert isinstance(translate(error, source="redis"), SourceRejected)
 
 
+@pytest.mark.parametrize(
+    ("cause", "meaning"),
+    [
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), SourceRejected),
+        (ssl.SSLEOFError(8, "EOF occurred in violation of protocol"), SourceUnavailable),
+    ],
+    ids=["no-tls-there", "the-server-went"],
+)
+def test_tls_that_cannot_be_spoken_is_rejected(cause: ssl.SSLError, meaning: type[Exception]) -> None:
+    error = exceptions.ConnectionError("Error 1 connecting")
+    error.__context__ = cause
+    assert isinstance(translate(error, source="redis"), meaning)
+
+
 def test_an_exception_of_our_own_is_a_bug() -> None:
     with pytest.raises(LookupError):
         meaning_of(ZeroDivisionError)
