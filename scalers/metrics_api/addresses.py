@@ -11,7 +11,7 @@ from typing import Self
 
 from scaler.clients.http import HttpClient, HttpServer
 from scaler.ports.connections import Connections
-from scaler.ports.errors import SourceUnavailable
+from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 
 
 class Addresses:
@@ -22,7 +22,7 @@ class Addresses:
         self._host = host
         self._port = port
         self._clients: dict[str, tuple[HttpClient, AsyncExitStack]] = {}
-        self._updating: asyncio.Task[list[HttpClient] | SourceUnavailable] | None = None
+        self._updating: asyncio.Task[list[HttpClient] | SourceError] | None = None
 
     @classmethod
     def shared(
@@ -49,16 +49,17 @@ class Addresses:
 
         Raises:
             SourceUnavailable: The name has no address now.
+            SourceRejected: No server can have such a name.
         """
         if self._updating is None:
             self._updating = asyncio.create_task(self._update(), name=f"{self._server}: addresses")
         # Shielded: who stops waiting takes nothing from the others.
         found = await asyncio.shield(self._updating)
-        if isinstance(found, SourceUnavailable):
+        if isinstance(found, SourceError):
             raise found.again()
         return found
 
-    async def _update(self) -> list[HttpClient] | SourceUnavailable:
+    async def _update(self) -> list[HttpClient] | SourceError:
         try:
             found = await self._resolve()
             await self._keep(found)
@@ -67,7 +68,7 @@ class Addresses:
                 connecting = HttpClient.connect(replace(self._server, address=address))
                 self._clients[address] = (await stack.enter_async_context(connecting), stack)
             return [self._clients[address][0] for address in sorted(found)]
-        except SourceUnavailable as nowhere:
+        except SourceError as nowhere:
             return nowhere
         finally:
             self._updating = None
@@ -76,7 +77,9 @@ class Addresses:
         loop = asyncio.get_running_loop()
         try:
             answers = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
+        except UnicodeError:
+            raise SourceRejected(f"{self._server}: no server can have this name") from None
+        except OSError:
             raise SourceUnavailable(f"{self._server}: its name has no address now") from None
         # A replica with addresses of both kinds is one replica.
         by_family = {
