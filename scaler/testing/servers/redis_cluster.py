@@ -99,12 +99,6 @@ class RedisCluster:
         """Return a plain client of the node that has a key."""
         return self.client(self.owner(key))
 
-    def replicas_of(self, master: RedisServer) -> list[RedisServer]:
-        """Return the nodes that follow a master."""
-        with self.client(master) as client:
-            followers = {str(slave["port"]) for slave in _slaves(client)}
-        return [node for node in self.nodes if str(node.port) in followers]
-
     def stop(self) -> None:
         """Stop all nodes; they keep their data and places."""
         for node in self.nodes:
@@ -164,8 +158,3 @@ class RedisCluster:
             if time.monotonic() > deadline:
                 raise ServerNotStarted("the nodes did not become a cluster")
             time.sleep(_POLL_S)
-
-
-def _slaves(client: Redis) -> list[dict[str, Any]]:
-    facts = client.info("replication")
-    return [facts[f"slave{number}"] for number in range(facts["connected_slaves"])]
