@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Never
 
 from pydantic import AfterValidator, BeforeValidator, GetCoreSchemaHandler
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 _BOOLEANS = {
@@ -120,6 +119,3 @@ PositiveFloat = Annotated[Float, AfterValidator(_positive_float)]
 
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs, json_schema_input_type=str)]
 """Names with values as text: `name=value,name=value`."""
-
-NotSupportedYet = Annotated[SkipJsonSchema[None], Refused("not supported yet")]
-"""A parameter that KEDA has and a later version will."""

@@ -13,7 +13,6 @@ from scaler.ports.parameters import (
     Boolean,
     Float,
     NotNegativeInteger,
-    NotSupportedYet,
     PositiveFloat,
     PositiveInteger,
     Refused,
@@ -27,6 +26,7 @@ _DEFAULT_LENGTH = 20.0
 _LARGEST_PAGE = 500
 # The protocol has no longer ones.
 _LONGEST_NAME_BYTES = 255
+_OfOAuth = Annotated[SkipJsonSchema[None], Refused("OAuth is not supported yet; use username and password")]
 _OfAzure = Annotated[
     SkipJsonSchema[None], Refused("Azure's workload identity exists only in Azure; use username and password")
 ]
@@ -80,11 +80,11 @@ class RabbitMQConfig(ScalerConfig):
     key_password: SecretStr = _parameter("keyPassword", "password of the private key", _NO_SECRET, sources="A")
     unsafe_ssl: Boolean = _parameter("unsafeSsl", "do not verify the server's certificate", default=False)
     workload_identity_resource: _OfAzure = _parameter("workloadIdentityResource", "", sources="A")
-    client_id: NotSupportedYet = _parameter("clientID", "", sources="A")
-    client_secret: NotSupportedYet = _parameter("clientSecret", "", sources="A")
-    oauth_token_uri: NotSupportedYet = _parameter("oauthTokenURI", "", sources="A")
-    scopes: NotSupportedYet = _parameter("scopes", "", sources="A")
-    endpoint_params: NotSupportedYet = _parameter("endpointParams", "", sources="A")
+    client_id: _OfOAuth = _parameter("clientID", "", sources="A")
+    client_secret: _OfOAuth = _parameter("clientSecret", "", sources="A")
+    oauth_token_uri: _OfOAuth = _parameter("oauthTokenURI", "", sources="A")
+    scopes: _OfOAuth = _parameter("scopes", "", sources="A")
+    endpoint_params: _OfOAuth = _parameter("endpointParams", "", sources="A")
 
     @field_validator("host")
     @classmethod

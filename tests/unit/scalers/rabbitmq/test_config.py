@@ -96,7 +96,7 @@ def test_timeout_is_in_milliseconds() -> None:
             {"host": "amqp://b", "mode": "MessageRate", "value": "5"}, "not know the mode MessageRate", id="rate"
         ),
         pytest.param({"workloadIdentityResource": "r"}, "exists only in Azure", id="workload identity"),
-        pytest.param({"clientID": "c"}, "not supported yet", id="OAuth"),
+        pytest.param({"clientID": "c"}, "OAuth is not supported yet; use username", id="OAuth"),
         pytest.param({"pageSize": "0"}, "above 0", id="page size"),
         pytest.param({"pageSize": "501"}, "at most 500", id="page too large"),
         pytest.param({"operation": "min"}, "'sum', 'avg' or 'max'", id="operation"),
