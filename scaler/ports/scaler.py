@@ -23,7 +23,7 @@ class ScalerConfig(BaseModel, ABC):
     M trigger metadata, E `<name>FromEnv`, A authentication parameter; M when absent. Secrets are `SecretStr`.
 
     A blank parameter counts as absent, as in KEDA. Subclasses raise ValueError in validators; the text must not hold
-    what was given for a secret. `scaler.ports.parameters` has KEDA's booleans and integers.
+    what was given for a secret. `scaler.ports.parameters` has KEDA's types, and `Refused` for what is not supported.
     """
 
     model_config = ConfigDict(

@@ -3,7 +3,7 @@
 Connection:
     None. The engine gives what the actuator itself counts: the Docker engine's statistics of each container, or, for
     local processes, the whole tree of each. One count serves all triggers of a workload, at most once a second. Only
-    replicas of this service's own workloads are counted.
+    the trigger's own workload is counted; a compose service counts as on Docker, against the limits of its containers.
 
     | | Docker | local processes |
     |---|---|---|
