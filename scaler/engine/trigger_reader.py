@@ -26,8 +26,8 @@ log = structlog.get_logger(__name__)
 
 # KEDA's default time-out for HTTP sources (KEDA_HTTP_DEFAULT_TIMEOUT).
 READ_DEADLINE_S = 3.0
-# What is granted beyond a time-out, the default or a trigger's own: clients give a server up after as long, and can then
-# say themselves what was lost, once for all triggers.
+# What is granted beyond a time-out, the default or a trigger's own: clients give a server up after as long, and can
+# then say themselves what was lost, once for all triggers.
 GRACE_S = 0.25
 # Closing may take this long; a plugin that needs longer is left behind.
 CLOSE_DEADLINE_S = 5.0

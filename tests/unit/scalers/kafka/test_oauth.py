@@ -24,7 +24,7 @@ async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 async def test_a_server_that_is_down_is_unavailable_and_says_why() -> None:
-    with pytest.raises(SourceUnavailable, match="token endpoint.*: Connection refused"):
+    with pytest.raises(SourceUnavailable, match=r"token endpoint.*: Connection refused"):
         await token_from("http://127.0.0.1:9/token")
 
 
