@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
@@ -15,6 +16,8 @@ from scaler.testing.servers.kafka import KafkaServer
 from scaler.testing.servers.kafka_records import KafkaRecords
 
 _GROUPS_AT_ONCE = 20
+# A server that has just started has no coordinators yet, of which the library writes a line each time.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 class KafkaQueues:
