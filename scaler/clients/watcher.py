@@ -1,8 +1,10 @@
-"""Who waits for a source to push, and what those who hear from the source tell them."""
+"""Who waits for a source to push, and the sessions in which the source is heard."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Never
 
 from scaler.ports.errors import SourceError
 
@@ -35,3 +37,47 @@ class Watcher:
         if self._error is not None:
             raise self._error.again()
         return not self._ended
+
+
+class Sessions:
+    """Holds a session with the source while anyone watches, and begins anew after each loss.
+
+    Args:
+        wanted: Set while anyone watches.
+        hold: Hears what the source pushes; ends only with an error. One of its tasks is `raise_when_lost`.
+        ended: Told why a session ended, and None when there will be no more.
+    """
+
+    def __init__(
+        self, *, wanted: asyncio.Event, hold: Callable[[], Awaitable[None]], ended: Callable[[SourceError | None], None]
+    ) -> None:
+        self._wanted = wanted
+        self._hold = hold
+        self._ended = ended
+        self._lost: asyncio.Future[SourceError] | None = None
+
+    def fail(self, error: SourceError) -> None:
+        """End the session: the source was found lost by other means."""
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(error)
+
+    async def raise_when_lost(self) -> Never:
+        """Raise what `fail` is told."""
+        self._lost = asyncio.get_running_loop().create_future()
+        try:
+            raise await self._lost
+        finally:
+            self._lost = None
+
+    async def serve(self) -> None:
+        """Hold one session after the other until cancelled."""
+        try:
+            while True:
+                await self._wanted.wait()
+                try:
+                    await self._hold()
+                except* SourceError as errors:
+                    lost = errors.exceptions[0]
+                    self._ended(lost if isinstance(lost, SourceError) else None)
+        finally:
+            self._ended(None)

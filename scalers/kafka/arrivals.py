@@ -9,7 +9,7 @@ from contextlib import suppress
 from aiokafka.errors import OffsetOutOfRangeError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from scaler.backoff import Backoff
-from scaler.clients.watcher import Watcher
+from scaler.clients.watcher import Sessions, Watcher
 from scaler.ports.errors import SourceError, SourceRejected
 from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
 from scalers.kafka.errors import refusal
@@ -51,7 +51,7 @@ class Arrivals:
         self._positions: dict[Partition, int] = {}
         self._plan: dict[int, set[Partition]] = {}
         self._changed = asyncio.Event()
-        self._lost: asyncio.Future[SourceError] | None = None
+        self._sessions = Sessions(wanted=self._changed, hold=self._hold_session, ended=self._end_all)
 
     async def watch(self, topics: Iterable[str]) -> AsyncGenerator[None, None]:
         """Yield when the reader stands at the ends, then whenever records came; several arrivals are one item.
@@ -73,37 +73,22 @@ class Arrivals:
 
     def fail(self, error: SourceError) -> None:
         """End what waits: the cluster was found lost by other means."""
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(error)
+        self._sessions.fail(error)
 
     async def serve(self) -> None:
         """Follow what is watched, until the client closes."""
         try:
-            while True:
-                await self._changed.wait()
-                try:
-                    await self._hold_session()
-                except* SourceError as errors:
-                    lost = errors.exceptions[0]
-                    self._end_all(lost if isinstance(lost, SourceError) else None)
+            await self._sessions.serve()
         finally:
-            self._end_all(None)
             await self._links.close()
 
     async def _hold_session(self) -> None:
         try:
             async with asyncio.TaskGroup() as session:
-                session.create_task(self._raise_when_lost(), name=f"{self._cluster.server}: arrivals: outage")
+                session.create_task(self._sessions.raise_when_lost(), name=f"{self._cluster.server}: arrivals: outage")
                 await self._supervise(session)
         finally:
             await self._links.close()
-
-    async def _raise_when_lost(self) -> None:
-        self._lost = asyncio.get_running_loop().create_future()
-        try:
-            raise await self._lost
-        finally:
-            self._lost = None
 
     async def _supervise(self, session: asyncio.TaskGroup) -> None:
         """Let each broker be followed for the partitions that it leads."""

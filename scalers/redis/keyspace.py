@@ -10,7 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
-from scaler.clients.watcher import Watcher
+from scaler.clients.watcher import Sessions, Watcher
 from scaler.ports.errors import SourceError
 from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
 from scalers.redis.errors import translate
@@ -38,7 +38,7 @@ class KeyspaceEvents:
         self._wanted = asyncio.Event()
         self._outbox: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._unanswered: deque[bytes] = deque()
-        self._lost: asyncio.Future[SourceError] | None = None
+        self._sessions = Sessions(wanted=self._wanted, hold=self._hold_session, ended=self._end_all)
         self._closed = False
 
     async def watch(self, key: str) -> AsyncGenerator[None, None]:
@@ -68,8 +68,7 @@ class KeyspaceEvents:
 
     def fail(self, error: SourceError) -> None:
         """End what watches: the server was found lost by other means."""
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(error)
+        self._sessions.fail(error)
 
     def end(self, gone: Callable[[bytes], bool]) -> None:
         """End what watches keys that live elsewhere now."""
@@ -81,23 +80,16 @@ class KeyspaceEvents:
     async def serve(self) -> None:
         """Hold a session while anyone watches; cancelled when the client closes."""
         try:
-            while True:
-                await self._wanted.wait()
-                try:
-                    await self._hold_session()
-                except* SourceError as errors:
-                    lost = errors.exceptions[0]
-                    self._end_all(lost if isinstance(lost, SourceError) else None)
+            await self._sessions.serve()
         finally:
             self._closed = True
-            self._end_all(None)
 
     async def _hold_session(self) -> None:
         # Without a socket timeout: silence is what a subscription is made of. Keep-alive finds a dead peer.
         connection = new_connection(self._server, socket_timeout_s=None)
         try:
             async with asyncio.TaskGroup() as session:
-                session.create_task(self._raise_when_lost(), name=f"{self._server}: events: outage")
+                session.create_task(self._sessions.raise_when_lost(), name=f"{self._server}: events: outage")
                 try:
                     async with asyncio.timeout(SOCKET_TIMEOUT_S):
                         await connection.connect()  # type: ignore[no-untyped-call]
@@ -108,13 +100,6 @@ class KeyspaceEvents:
                     raise translate(error, source=self._server) from error
         finally:
             await disconnect(connection)
-
-    async def _raise_when_lost(self) -> None:
-        self._lost = asyncio.get_running_loop().create_future()
-        try:
-            raise await self._lost
-        finally:
-            self._lost = None
 
     async def _send(self, connection: Connection) -> None:
         while True:
