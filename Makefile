@@ -38,9 +38,9 @@ fix: setup  ## format, and mend what the linter can
 
 lock: setup  ## compile the pinned requirement files
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  --extra demo pyproject.toml --output-file deploy/requirements.txt
+	  --extra demo --extra ingress pyproject.toml --output-file deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
-	  --extra demo --group dev pyproject.toml --output-file .ci/requirements.txt
+	  --extra demo --extra ingress --group dev pyproject.toml --output-file .ci/requirements.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

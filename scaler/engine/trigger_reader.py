@@ -19,8 +19,9 @@ from scaler.model import Reading, Trigger, Workload
 from scaler.ports.connections import Connections
 from scaler.ports.errors import Permanent, SourceError
 from scaler.ports.recorder import Recorder
-from scaler.ports.scaler import PushScaler, ReplicaScaler, Scaler
+from scaler.ports.scaler import PushScaler, ReplicaScaler, Scaler, TrafficScaler
 from scaler.ports.statistics import Statistics
+from scaler.ports.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +55,7 @@ class TriggerReader:
         recorder: Recorder,
         *,
         statistics: Statistics | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.trigger = trigger
         self._workload = workload
@@ -61,6 +63,7 @@ class TriggerReader:
         self._connections = connections
         self._recorder = recorder
         self._statistics = statistics
+        self._traffic = traffic
         own = trigger.config.read_timeout_s()
         self._timeout_s = READ_DEADLINE_S if own is None else own
         self._scaler: Scaler[Any] | None = None
@@ -120,6 +123,8 @@ class TriggerReader:
             async with self._scaler_class.open(self.trigger.config, self._connections) as scaler:
                 if isinstance(scaler, ReplicaScaler) and self._statistics is not None:
                     scaler.attach(self._statistics)
+                if isinstance(scaler, TrafficScaler) and self._traffic is not None:
+                    scaler.attach(self._traffic)
                 self._scaler = scaler
                 self._not_opened = ""
                 self._opened.set()

@@ -24,6 +24,7 @@ from scaler.ports.errors import ActuatorError
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 from scaler.ports.state_store import Remembered
+from scaler.ports.traffic import Traffic
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +50,7 @@ class WorkloadLoop:
         memory: Memory,
         recorder: Recorder,
         clock: Clock,
+        traffic: Traffic | None = None,
     ) -> None:
         self.workload = workload
         self._actuator = actuator
@@ -59,7 +61,15 @@ class WorkloadLoop:
         self._actuation = Actuation(workload, actuator, recorder)
         statistics = ReplicaStatistics(workload, actuator, clock)
         self._readers = tuple(
-            TriggerReader(workload, trigger, scalers[trigger.type], connections, recorder, statistics=statistics)
+            TriggerReader(
+                workload,
+                trigger,
+                scalers[trigger.type],
+                connections,
+                recorder,
+                statistics=statistics,
+                traffic=traffic,
+            )
             for trigger in workload.triggers
         )
         self._replicas: tuple[Replica, ...] | None = None

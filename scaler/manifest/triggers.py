@@ -17,7 +17,7 @@ from scaler.manifest.unknown_values import configure
 from scaler.manifest.values import UNKNOWN, Unknown
 from scaler.model import App, ForeignTarget, Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
-from scaler.ports.scaler import ReplicaConfig, ReplicaScaler, Scaler, ScalerConfig
+from scaler.ports.scaler import ReplicaConfig, ReplicaScaler, Scaler, ScalerConfig, TrafficConfig
 
 Scalers = Mapping[str, type[Scaler[ScalerConfig]] | ConfigError]
 # KEDA names some types differently from what Azure's rules are called; ingress is what brings them.
@@ -270,5 +270,6 @@ class _Building:
             kind=scaler.kind,
             exact=scaler.exact,
             busy_start=scaler.busy_start,
+            concurrency=config.concurrency() if isinstance(config, TrafficConfig) else None,
         )
         return Trigger(policy=policy, config=config)

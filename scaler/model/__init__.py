@@ -15,7 +15,17 @@ from scaler.model.app import (
     VolumeMount,
 )
 from scaler.model.decision import Decision, Limit, Reason, Rule, TriggerOutcome
+from scaler.model.ingress import (
+    AddressRestriction,
+    CorsPolicy,
+    CustomDomain,
+    Hold,
+    Ingress,
+    Transport,
+    WakeExclusion,
+)
 from scaler.model.policy import (
+    ConcurrencyPolicy,
     Direction,
     Fallback,
     FallbackBehavior,
@@ -29,23 +39,30 @@ from scaler.model.policy import (
     TriggerPolicy,
 )
 from scaler.model.reading import Reading
-from scaler.model.replica import Replica, ReplicaCounts, ReplicaState, ready_count, staying
+from scaler.model.replica import Endpoint, Replica, ReplicaCounts, ReplicaState, ready_count, staying
 from scaler.model.state import DecisionState, Recommendation, ScaleEvent
 from scaler.model.usage import ReplicaSample, Resource
 from scaler.model.workload import COMPOSE_SERVICE, ForeignTarget, SourceLocation, Trigger, Workload
 
 __all__ = [
     "COMPOSE_SERVICE",
+    "AddressRestriction",
     "App",
+    "ConcurrencyPolicy",
     "Container",
+    "CorsPolicy",
+    "CustomDomain",
     "Decision",
     "DecisionState",
     "Direction",
+    "Endpoint",
     "EnvVar",
     "Fallback",
     "FallbackBehavior",
     "ForeignTarget",
+    "Hold",
     "HttpGet",
+    "Ingress",
     "Limit",
     "MetricType",
     "Pause",
@@ -69,6 +86,7 @@ __all__ = [
     "SelectPolicy",
     "SourceLocation",
     "TcpSocket",
+    "Transport",
     "Trigger",
     "TriggerKind",
     "TriggerOutcome",
@@ -76,6 +94,7 @@ __all__ = [
     "Volume",
     "VolumeKind",
     "VolumeMount",
+    "WakeExclusion",
     "Workload",
     "ready_count",
     "staying",

@@ -10,6 +10,8 @@ from functools import cached_property
 
 from pydantic import SecretStr
 
+from scaler.model.ingress import Ingress
+
 
 @dataclass(frozen=True, slots=True)
 class EnvVar:
@@ -126,6 +128,7 @@ class App:
         registries: Credentials for private images.
         termination_grace_period_s: Seconds between SIGTERM and SIGKILL; 0 kills at once.
         revision_suffix: The manifest's `revisionSuffix`; empty when the revision is named by its content.
+        ingress: How requests reach it; None when none do.
     """
 
     containers: tuple[Container, ...]
@@ -133,6 +136,7 @@ class App:
     registries: tuple[Registry, ...] = ()
     termination_grace_period_s: float = 30.0
     revision_suffix: str = ""
+    ingress: Ingress | None = None
 
     @cached_property
     def revision(self) -> str:
@@ -163,4 +167,6 @@ def _digest(app: App) -> str:
             hasher.update(f"{type(value).__name__}:{value!r};".encode())
 
     feed((app.containers, app.volumes, app.termination_grace_period_s))
+    if app.ingress is not None:
+        feed(app.ingress.target_port)  # replicas are told it in their environment
     return hasher.hexdigest()[:10]

@@ -27,6 +27,30 @@ class TriggerKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ConcurrencyPolicy:
+    """Knative's rules for a number of requests in flight (`autoscaling.knative.dev/...`); durations in seconds.
+
+    Attributes:
+        stable_window_s: The average over this long gives the count.
+        panic_window_s: The average over this short time may raise it.
+        panic_threshold: When the short average wants this many times the ready replicas, the count only rises, until
+            a stable window after it last did.
+        max_up_rate: At most so many times the ready replicas.
+        max_down_rate: At least the ready replicas divided by this.
+        scale_down_delay_s: The highest count wanted within this time holds.
+        activation_scale: The least count other than zero.
+    """
+
+    stable_window_s: float = 60.0
+    panic_window_s: float = 6.0
+    panic_threshold: float = 2.0
+    max_up_rate: float = 1000.0
+    max_down_rate: float = 2.0
+    scale_down_delay_s: float = 0.0
+    activation_scale: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class TriggerPolicy:
     """One trigger as the decision sees it.
 
@@ -40,6 +64,7 @@ class TriggerPolicy:
         kind: Resource triggers never bring a workload to zero on their own.
         exact: No tolerance applies: a schedule means its count.
         busy_start: A replica that is starting uses more than it will when it serves, as of cpu: the HPA leaves it out.
+        concurrency: Readings are requests in flight, and these rules give the count; None for all other triggers.
     """
 
     name: str
@@ -50,6 +75,7 @@ class TriggerPolicy:
     kind: TriggerKind = TriggerKind.EXTERNAL
     exact: bool = False
     busy_start: bool = False
+    concurrency: ConcurrencyPolicy | None = None
 
 
 class PolicyType(StrEnum):

@@ -22,6 +22,8 @@ class Reading:
         changes_zone: IANA name of the time zone in which people are to read `changes_at`.
         samples: What each replica used, instead of a value: the decision takes the average itself, since what counts
             for a replica that cannot be measured depends on the direction. Empty while there is no replica.
+        mean: For a number of requests in flight: its time-weighted average since the trigger was last read. None
+            where it is not known; the last value then counts for the time since.
     """
 
     value: float | None = None
@@ -30,6 +32,7 @@ class Reading:
     changes_at: float | None = None
     changes_zone: str = "UTC"
     samples: tuple[ReplicaSample, ...] | None = None
+    mean: float | None = None
 
     @classmethod
     def failed(cls, error: str) -> Reading:

@@ -14,7 +14,16 @@ class ReplicaState(StrEnum):
     READY = "ready"  # runs, and its readiness probe (if any) passes
     NOT_READY = "not_ready"  # runs, but its readiness probe fails
     CRASHED = "crashed"  # ended on its own; waits for its restart's back-off
+    DRAINING = "draining"  # gets no more requests; told to stop once it has none, unless it is called back
     STOPPING = "stopping"  # told to stop, within its grace period
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a replica takes requests, as the ingress reaches it: an IP address and a port."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,7 @@ class Replica:
         started_at: Seconds since the epoch of its latest start; None when it has not run.
         restarts: How often it was restarted in place.
         detail: Why it stands there, in words (exit code, last probe failure); empty when all is well.
+        endpoint: Where it takes requests; None while that is not known, and for an app without ingress.
     """
 
     id: str
@@ -40,11 +50,13 @@ class Replica:
     started_at: float | None = None
     restarts: int = 0
     detail: str = ""
+    endpoint: Endpoint | None = None
 
 
 def staying(replicas: Iterable[Replica]) -> list[Replica]:
-    """Return the replicas that were not told to stop, in the same order."""
-    return [replica for replica in replicas if replica.state is not ReplicaState.STOPPING]
+    """Return the replicas that are not on their way out, in the same order."""
+    leaving = (ReplicaState.DRAINING, ReplicaState.STOPPING)
+    return [replica for replica in replicas if replica.state not in leaving]
 
 
 def ready_count(replicas: Iterable[Replica]) -> int:

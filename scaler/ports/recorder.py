@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from scaler.model import Decision, Reading, Replica, Workload
+
+
+class HoldOutcome(StrEnum):
+    """How a request's wait ended."""
+
+    RELEASED = "released"  # it went to a replica
+    REFUSED = "refused"  # too many were held already
+    TIMED_OUT = "timed_out"  # no replica was ready in time
+    FAILED = "failed"  # no replica can start
+    GONE = "gone"  # its client hung up
+    NOT_WAKING = "not_waking"  # an exclusion matched
+    PAGE = "page"  # a browser got the waiting page
 
 
 class Recorder:
@@ -52,3 +66,18 @@ class Recorder:
 
     def configuration_reloaded(self, *, accepted: bool) -> None:
         """The manifests were read again, and taken or rejected."""
+
+    def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
+        """So many requests are held, and so many are with replicas."""
+
+    def hold_ended(self, workload: Workload, *, held_s: float, outcome: HoldOutcome) -> None:
+        """A request that came while no replica was ready was answered or released."""
+
+    def proxy_up(self, *, up: bool) -> None:
+        """Whether a proxy is connected that serves what it is told."""
+
+    def proxy_lost(self, *, requests: int) -> None:
+        """A proxy died with so many requests held and in flight."""
+
+    def proxy_rejected(self, workloads: tuple[Workload, ...], *, error: str) -> None:
+        """A proxy refused what it was told of these workloads; it goes on with what it had."""

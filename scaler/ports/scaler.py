@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 from pydantic import AliasChoices, BaseModel, ConfigDict, model_validator
 from pydantic.fields import FieldInfo
 
-from scaler.model import MetricType, Reading, Resource, TriggerKind
+from scaler.model import ConcurrencyPolicy, MetricType, Reading, Resource, TriggerKind
 from scaler.ports.connections import Connections
 from scaler.ports.statistics import Statistics
+from scaler.ports.traffic import Traffic
 
 
 class ScalerConfig(BaseModel, ABC):
@@ -157,3 +158,22 @@ class ReplicaScaler(Scaler[R]):
     @abstractmethod
     def attach(self, statistics: Statistics) -> None:
         """Take the statistics of the trigger's own workload; called once, before the first read."""
+
+
+class TrafficConfig(ScalerConfig):
+    """Parameters of a trigger on the requests to the workload itself."""
+
+    @abstractmethod
+    def concurrency(self) -> ConcurrencyPolicy | None:
+        """Return the rules for readings of requests in flight; None where readings are of another kind."""
+
+
+T = TypeVar("T", bound=TrafficConfig)
+
+
+class TrafficScaler(PushScaler[T]):
+    """A scaler that follows the requests to the workload itself: the workload must be an app with ingress."""
+
+    @abstractmethod
+    def attach(self, traffic: Traffic) -> None:
+        """Take the traffic of the trigger's own workload; called once, before the first read."""

@@ -1,0 +1,1 @@
+"""Requests to the app itself, as the ingress counts them."""
