@@ -1,1 +1,1 @@
-"""What Envoy is told: pure functions from what apps want to Envoy's resources, and the service that sends them."""
+"""What Envoy is told: pure builders of its resources, and the discovery service that brings them to it."""
