@@ -1,0 +1,69 @@
+"""The HTTP filters that a request passes: who may come, cross-origin preflights, the hold, the way to a replica.
+
+All but the last are off until an app's virtual host configures them, so a hot app without such policies meets only the
+router. Their order is the order of the answers: an address that may not come is refused before anything starts, and a
+preflight is answered without waking the app.
+"""
+
+from __future__ import annotations
+
+from envoy.config.core.v3 import backoff_pb2, base_pb2, config_source_pb2, grpc_service_pb2
+from envoy.extensions.filters.http.cors.v3 import cors_pb2
+from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
+from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
+from envoy.extensions.filters.http.router.v3 import router_pb2
+from envoy.extensions.filters.network.http_connection_manager.v3 import http_connection_manager_pb2 as hcm
+from envoy.type.matcher.v3 import string_pb2
+from envoy.type.v3 import http_status_pb2
+
+from scaler.ingress.xds.naming import CONTROL_CLUSTER
+from scaler.ingress.xds.packing import duration, packed
+
+RBAC = "envoy.filters.http.rbac"
+CORS = "envoy.filters.http.cors"
+EXT_AUTHZ = "envoy.filters.http.ext_authz"
+ROUTER = "envoy.filters.http.router"
+
+# The holding service ends each hold by itself; this only bounds one that hangs without having died.
+LONGEST_HOLD_S = 24 * 3600.0
+
+# While the service is being restarted, holds are asked for again: with these back-offs for at least half a minute.
+_RETRIES = 60
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 1.0
+
+# Request headers that the holding service is told, beside method, path, host and addresses. Few, because each held
+# request keeps a copy.
+TOLD_HEADERS = ("accept", "content-type", "upgrade", "user-agent")
+
+
+def http_filters() -> list[hcm.HttpFilter]:
+    """Return the chain, in order."""
+    router = router_pb2.Router(suppress_envoy_headers=True)
+    return [
+        hcm.HttpFilter(name=RBAC, typed_config=packed(rbac_pb2.RBAC()), disabled=True),
+        hcm.HttpFilter(name=CORS, typed_config=packed(cors_pb2.Cors()), disabled=True),
+        hcm.HttpFilter(name=EXT_AUTHZ, typed_config=packed(_hold()), disabled=True),
+        hcm.HttpFilter(name=ROUTER, typed_config=packed(router)),
+    ]
+
+
+def _hold() -> ext_authz_pb2.ExtAuthz:
+    service = grpc_service_pb2.GrpcService(
+        envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_CLUSTER, skip_envoy_headers=True),
+        timeout=duration(LONGEST_HOLD_S),
+        retry_policy=base_pb2.RetryPolicy(
+            retry_on="connect-failure,refused-stream,reset,unavailable",
+            num_retries={"value": _RETRIES},
+            retry_back_off=backoff_pb2.BackoffStrategy(
+                base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(_LONGEST_BACKOFF_S)
+            ),
+        ),
+    )
+    return ext_authz_pb2.ExtAuthz(
+        grpc_service=service,
+        transport_api_version=config_source_pb2.ApiVersion.V3,
+        failure_mode_allow=False,
+        status_on_error=http_status_pb2.HttpStatus(code=http_status_pb2.ServiceUnavailable),
+        allowed_headers={"patterns": [string_pb2.StringMatcher(exact=name) for name in TOLD_HEADERS]},
+    )

@@ -1,0 +1,257 @@
+"""One Envoy's discovery stream: brings it from what it has to what is wanted, in an order that cuts no request.
+
+New clusters and their endpoints come first, then listeners and routes, and what nothing leads to any more goes last
+(make before break). One push is under way at a time; what changes meanwhile goes out with the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+import structlog
+from envoy.service.discovery.v3 import discovery_pb2
+from google.protobuf import any_pb2
+
+from scaler.ingress.xds import state
+from scaler.ingress.xds.catalogue import Snapshot
+from scaler.ingress.xds.resources import AppResources
+from scaler.ingress.xds.state import Kind
+
+log = structlog.get_logger(__name__)
+
+# An Envoy that does not answer a push by then hangs: its stream is ended, and it is no longer waited for.
+ANSWER_TIMEOUT_S = 30.0
+# Envoy asks for a cluster's endpoints and a listener's routes once it has these; it is not waited for longer.
+ASK_TIMEOUT_S = 10.0
+# What was refused without being an app's fault, such as a listener whose port is taken, is tried again.
+RETRY_S = 5.0
+
+
+class Wants(Protocol):
+    """What a stream is to bring about, and whom it tells how far it is."""
+
+    def snapshot(self) -> Snapshot:
+        """Return what is wanted now."""
+        ...
+
+    def progressed(self) -> None:
+        """Take note that an Envoy has accepted something."""
+
+    def brought(self, snapshot: Snapshot) -> None:
+        """Take note that an Envoy has all of a snapshot but what it refused."""
+
+    def refused(self, apps: dict[str, AppResources], message: str) -> None:
+        """Take note that an Envoy refuses these apps; no app is a refused listener."""
+
+
+class Stream:
+    """The discovery of one Envoy.
+
+    Args:
+        wants: What is wanted.
+        send: Sends a response.
+        instance: Tells the versions of this run of the service from those of others.
+    """
+
+    def __init__(self, wants: Wants, send: Callable[[Any], Awaitable[None]], *, instance: str) -> None:
+        self._wants = wants
+        self._send = send
+        self._instance = instance
+        self._number = 0
+        self._units: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
+        self._asked: dict[Kind, frozenset[str]] = {}
+        self._sides: set[str] = set()
+        self._awaited: tuple[str, asyncio.Future[str | None]] | None = None
+        self._stirred = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._told: set[Kind] = set()
+        self._unfinished = False
+        self._put_off = ""
+        self._reported = ""
+        self.version = -1
+
+    def stir(self) -> None:
+        """Look again: what is wanted changed."""
+        self._stirred.set()
+
+    def has(self, name: str, app: AppResources | None) -> bool:
+        """Return whether the Envoy has accepted all of an app; None is that it is gone."""
+        units = self._units
+        clusters = app.clusters if app else {}
+        return (
+            units[Kind.CLUSTERS].get(name, {}) == clusters
+            and (not app or all(units[Kind.ENDPOINTS].get(key) == load for key, load in app.assignments.items()))
+            and units[Kind.ROUTES].get(name, {}) == (app.virtual_hosts if app else {})
+            and units[Kind.LISTENERS].get(name, {}) == (app.certificates if app else {})
+        )
+
+    def receive(self, request: Any) -> None:
+        """Take a request: a subscription, or the answer to a push."""
+        try:
+            kind = Kind(request.type_url)
+        except ValueError:
+            return
+        names = frozenset(request.resource_names)
+        self._asked[kind] = names
+        if kind is Kind.ENDPOINTS:
+            for gone in self._units[kind].keys() - names:
+                del self._units[kind][gone]
+        elif kind is Kind.ROUTES:
+            self._sides &= names
+        if self._awaited and request.response_nonce == self._awaited[0] and not self._awaited[1].done():
+            refused = request.HasField("error_detail")
+            self._awaited[1].set_result(request.error_detail.message or "no reason given" if refused else None)
+        self._heard.set()
+        self._stirred.set()
+
+    async def run(self) -> None:
+        """Bring the Envoy to what is wanted, again and again.
+
+        Raises:
+            TimeoutError: It does not answer.
+        """
+        while True:
+            self._stirred.clear()
+            snapshot = self._wants.snapshot()
+            self._put_off, self._unfinished = "", False
+            await self._bring(snapshot)
+            if not self._unfinished:
+                self.version = snapshot.version
+                self._wants.brought(snapshot)
+            if not self._put_off:
+                self._reported = ""
+            try:
+                async with asyncio.timeout(RETRY_S if self._put_off else None):
+                    await self._stirred.wait()
+            except TimeoutError:
+                continue
+
+    async def _bring(self, snapshot: Snapshot) -> None:
+        clusters = state.wanted(Kind.CLUSTERS, snapshot)
+        grown = state.with_former(clusters, self._units[Kind.CLUSTERS])
+        await self._stage(Kind.CLUSTERS, grown, snapshot)
+        needed = {name for app in snapshot.apps.values() for name in app.clusters}
+        taken = {name for app in self._units[Kind.CLUSTERS].values() for name in app}
+        await self._until_asked(Kind.ENDPOINTS, needed & taken)
+        await self._endpoints(snapshot)
+        await self._stage(Kind.LISTENERS, state.wanted(Kind.LISTENERS, snapshot), snapshot)
+        await self._endpoints(self._wants.snapshot())
+        await self._until_asked(Kind.ROUTES, state.sides_listened(self._units[Kind.LISTENERS]))
+        await self._stage(Kind.ROUTES, state.wanted(Kind.ROUTES, snapshot), snapshot)
+        await self._endpoints(self._wants.snapshot())
+        await self._stage(Kind.CLUSTERS, clusters, snapshot)
+
+    async def _endpoints(self, snapshot: Snapshot) -> None:
+        """Push what changed of the endpoints that Envoy asked for: that is right at any time."""
+        asked = self._asked.get(Kind.ENDPOINTS, frozenset())
+        wanted = {name: load for name, load in state.wanted(Kind.ENDPOINTS, snapshot).items() if name in asked}
+        kept = {name: load for name, load in self._units[Kind.ENDPOINTS].items() if name in wanted}
+        self._units[Kind.ENDPOINTS] = kept
+        await self._stage(Kind.ENDPOINTS, wanted, snapshot)
+
+    async def _stage(self, kind: Kind, wanted: dict[str, Any], snapshot: Snapshot) -> None:
+        """Bring one kind of resource to what is wanted, leaving out what is refused."""
+        changed = state.differences(self._units[kind], wanted)
+        first = kind not in self._told and kind in {Kind.CLUSTERS, Kind.LISTENERS}
+        unsent = kind is Kind.ROUTES and self._asked.get(kind, frozenset()) - self._sides
+        if not changed and not first and not unsent:
+            return
+        if refusals := await self._offer(kind, wanted, changed, snapshot):
+            self._refused(kind, refusals, snapshot, blameless=first and len(refusals) == len(changed) > 1)
+
+    def _refused(self, kind: Kind, refusals: dict[str, str], snapshot: Snapshot, *, blameless: bool) -> None:
+        """Have apps that were refused left out, or try again what is not the fault of any.
+
+        That is: listeners, and whatever is refused each and all by an Envoy that has taken nothing of the kind yet.
+        """
+        message = "; ".join(dict.fromkeys(refusals.values()))
+        apps = {app for unit in refusals if (app := state.app_of(kind, unit)) is not None and not blameless}
+        if len(apps) < len(refusals):
+            self._put_off = message
+        if apps or message != self._reported:
+            log.error("configuration_rejected", kind=kind.name.lower(), apps=sorted(apps), error=message)
+            self._reported = self._put_off
+            self._unfinished = bool(apps)
+            self._wants.refused({app: snapshot.apps[app] for app in apps if app in snapshot.apps}, message)
+
+    async def _offer(
+        self, kind: Kind, wanted: dict[str, Any], changed: Sequence[str], snapshot: Snapshot
+    ) -> dict[str, str]:
+        """Push changed units, in parts where the whole is refused; return those that are refused alone, and why."""
+        message = await self._push(kind, wanted, changed)
+        if message is None:
+            return {}
+        if len(changed) <= 1:
+            return dict.fromkeys(changed or [""], message)
+        suspects = state.named_in(message, changed, snapshot)
+        if not 0 < len(suspects) < len(changed):
+            suspects = list(changed[len(changed) // 2 :])
+        suspected = set(suspects)
+        others = [name for name in changed if name not in suspected]
+        refusals = await self._offer(kind, wanted, others, snapshot)
+        return refusals | await self._offer(kind, wanted, suspects, snapshot)
+
+    async def _push(self, kind: Kind, wanted: dict[str, Any], changed: Sequence[str]) -> str | None:
+        """Push changed units; return None if Envoy took them, else why not."""
+        before = self._units[kind]
+        units = state.changed_units(before, wanted, changed)
+        sides: set[str] = set()
+        match kind:
+            case Kind.CLUSTERS:
+                resources = state.clusters(units)
+            case Kind.ENDPOINTS:
+                resources = [wanted[name] for name in changed if name in wanted]
+            case Kind.LISTENERS:
+                resources = state.listener_set(units)
+            case Kind.ROUTES:
+                asked = self._asked.get(kind, frozenset())
+                sides = asked & (state.sides_of(before, units, changed) | (asked - self._sides))
+                resources = [state.route_configuration(side, units) for side in sorted(sides)]
+        partial = kind in {Kind.ENDPOINTS, Kind.ROUTES}
+        message = await self._exchange(kind, resources) if resources or not partial else None
+        if message is not None:
+            return message
+        if kind is Kind.CLUSTERS:
+            self._forget_endpoints(before, units, changed)
+        self._units[kind] = units
+        self._sides |= sides
+        self._told.add(kind)
+        self._wants.progressed()
+        return None
+
+    def _forget_endpoints(self, before: state.Units, after: state.Units, changed: Sequence[str]) -> None:
+        """Have the endpoints of changed clusters sent again: Envoy makes such a cluster anew, and waits for them."""
+        for app in changed:
+            for name, cluster in before.get(app, {}).items():
+                if after.get(app, {}).get(name) != cluster:
+                    self._units[Kind.ENDPOINTS].pop(name, None)
+
+    async def _exchange(self, kind: Kind, resources: Sequence[bytes]) -> str | None:
+        """Send resources; return None once Envoy has taken them, or why it did not."""
+        await self._until_asked(kind, frozenset())
+        self._number += 1
+        nonce = f"{self._instance}.{self._number}"
+        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._awaited = (nonce, answer)
+        response = discovery_pb2.DiscoveryResponse(
+            version_info=nonce,
+            nonce=nonce,
+            type_url=kind.value,
+            resources=[any_pb2.Any(type_url=kind.value, value=each) for each in resources],
+        )
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self._send(response)
+            return await answer
+
+    async def _until_asked(self, kind: Kind, names: set[str] | frozenset[str]) -> None:
+        """Wait until Envoy has asked for resources of a kind, if it does so in time."""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                while kind not in self._asked or not names <= self._asked[kind]:
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError:
+            missing = sorted(names - self._asked.get(kind, frozenset()))
+            log.warning("resources_not_asked_for", kind=kind.name.lower(), names=missing[:10])
