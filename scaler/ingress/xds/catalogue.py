@@ -14,7 +14,7 @@ from scaler.ingress.xds.certificates import Certificate, CertificateUnusable
 from scaler.ingress.xds.hosts import Hosts
 from scaler.ingress.xds.naming import DEFAULT_DNS_SUFFIX, Side
 from scaler.ingress.xds.resources import AppResources
-from scaler.model import Ingress
+from scaler.model import CustomDomain, Ingress
 
 _LONGEST_S = 10 * 365 * 24 * 3600.0
 _LARGEST_PORT = 65535
@@ -69,10 +69,7 @@ class Catalogue:
         }
         flaws: list[str] = []
         if settings.tls is not None:
-            default = self._pair(certificates.DEFAULT)
-            if isinstance(default, str):
-                flaws.append(default)
-                default = None
+            default = self._pair(certificates.DEFAULT, flaws)
             self._listeners[Side.TLS.value] = ListenerPlan(Side.TLS, settings.tls, default)
         for name in list(self._sites):
             self._build(name)
@@ -90,7 +87,7 @@ class Catalogue:
             for side in Side
             for host in naming.own_hosts(site.name, site.ingress, side, dns_suffix=self._dns_suffix)
         }
-        wanted = {domain.name.lower().rstrip(".") for domain in site.ingress.custom_domains}
+        wanted = {_host(domain) for domain in site.ingress.custom_domains}
         others = self._hosts.claim(site.name, own if site.routed else (), wanted if site.routed else ())
         for name in {site.name} | others:
             self._build(name)
@@ -179,35 +176,31 @@ class Catalogue:
     def _checked(self, site: Site, problems: list[str]) -> AppResources:
         _check(site)
         backends = tuple(each for each in site.backends if _reachable(each))
-        for lost in set(site.backends) - set(backends):
-            problems.append(
-                f"replica {lost.replica}: no IP address and port: {lost.endpoint.host}:{lost.endpoint.port}"
-            )
-        served: list[str] = []
-        pairs: dict[str, Certificate] = {}
-        for domain in site.ingress.custom_domains:
-            host = domain.name.lower().rstrip(".")
-            if not naming.is_host(host):
-                problems.append(f"custom domain {domain.name!r}: not a host name")
-            elif (owner := self._hosts.owner(host)) != site.name:
-                if owner is not None:
-                    problems.append(f"custom domain {domain.name!r}: app {owner} has it")
-            else:
-                served.append(host)
-                if domain.certificate is not None and self._settings.tls is not None:
-                    pair = self._pair(domain.certificate)
-                    if isinstance(pair, str):
-                        problems.append(f"custom domain {domain.name!r}: {pair}; the default one is served")
-                    else:
-                        pairs[host] = pair
+        lost = [each for each in site.backends if each not in backends]
+        problems += [f"replica {each.replica}: no IP address and port: {each.endpoint}" for each in lost]
+        served = [domain for domain in site.ingress.custom_domains if self._may_serve(site, domain, problems)]
+        pairs = {}
+        for domain in served if site.ingress.external and self._settings.tls else ():
+            if domain.certificate and (pair := self._pair(domain.certificate, problems)):
+                pairs[_host(domain)] = pair
         sides = {plan.side for plan in self._listeners.values()}
-        hosts = {side: self._hosts_of(site, side, served) for side in Side if side in sides}
+        hosts = {
+            side: self._hosts_of(site, side, [_host(domain) for domain in served]) for side in Side if side in sides
+        }
         return resources.build(
             replace(site, backends=backends),
             hosts,
-            certificates=pairs if site.ingress.external else {},
+            certificates=pairs,
             tls_port=self._settings.tls.port if self._settings.tls else None,
         )
+
+    def _may_serve(self, site: Site, domain: CustomDomain, problems: list[str]) -> bool:
+        owner = self._hosts.owner(_host(domain))
+        if not naming.is_host(_host(domain)):
+            problems.append(f"custom domain {domain.name!r}: not a host name")
+        elif owner not in {None, site.name}:
+            problems.append(f"custom domain {domain.name!r}: app {owner} has it")
+        return owner == site.name and naming.is_host(_host(domain))
 
     def _hosts_of(self, site: Site, side: Side, domains: list[str]) -> tuple[str, ...]:
         if side is not Side.INTERNAL and not site.ingress.external:
@@ -216,13 +209,21 @@ class Catalogue:
         mine = [host for host in own if self._hosts.owner(host) == site.name]
         return tuple(dict.fromkeys((*mine, *domains)))
 
-    def _pair(self, name: str) -> Certificate | str:
+    def _pair(self, name: str, flaws: list[str]) -> Certificate | None:
         if name not in self._pairs:
             try:
                 self._pairs[name] = certificates.load(self._settings.certificates, name)
             except CertificateUnusable as error:
                 self._pairs[name] = str(error)
-        return self._pairs[name]
+        pair = self._pairs[name]
+        if isinstance(pair, str):
+            flaws.append(pair)
+            return None
+        return pair
+
+
+def _host(domain: CustomDomain) -> str:
+    return domain.name.lower().rstrip(".")
 
 
 def _reachable(backend: Backend) -> bool:

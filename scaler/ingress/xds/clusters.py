@@ -37,7 +37,10 @@ _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 def from_ads() -> config_source_pb2.ConfigSource:
     """Return that a resource comes over the stream that all come over."""
     return config_source_pb2.ConfigSource(
-        ads=config_source_pb2.AggregatedConfigSource(), resource_api_version=config_source_pb2.ApiVersion.V3
+        ads=config_source_pb2.AggregatedConfigSource(),
+        resource_api_version=config_source_pb2.ApiVersion.V3,
+        # No time-out: without what was asked for, Envoy would go on as if there were nothing.
+        initial_fetch_timeout=duration(0),
     )
 
 

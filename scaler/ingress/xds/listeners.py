@@ -146,6 +146,7 @@ def _connection_manager(side: Side) -> listener_components_pb2.Filter:
         stream_idle_timeout=duration(STREAM_IDLE_S),
         request_headers_timeout=duration(HEADERS_TIMEOUT_S),
         use_remote_address={"value": True},
+        skip_xff_append=True,  # the routes set it
         early_header_mutation_extensions=[_stripping()],
         generate_request_id={"value": False},
         normalize_path={"value": True},

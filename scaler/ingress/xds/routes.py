@@ -89,11 +89,11 @@ def route_configuration(side: Side, virtual_hosts: Iterable[bytes]) -> bytes:
         # The port stays in the Host header: apps make redirects and links of it.
         ignore_port_in_host_matching=True,
         request_headers_to_add=[
-            base_pb2.HeaderValueOption(
-                header=base_pb2.HeaderValue(key="x-forwarded-host", value="%REQ(:AUTHORITY)%"),
-                append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
-            )
+            _set("x-forwarded-host", "%REQ(:AUTHORITY)%"),
+            # By itself, Envoy would put its own address there for a client on the same machine.
+            _set("x-forwarded-for", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
         ],
+        request_headers_to_remove=["x-envoy-external-address", "x-envoy-internal"],
         validate_clusters={"value": False},
     )
     return serialized(frame) + b"".join(virtual_hosts)
@@ -135,6 +135,13 @@ def idle_timeout_s(site: Site) -> float:
     if not ingress.request_timeout_s:
         return 0.0
     return max(ingress.request_timeout_s, ingress.hold.timeout_s) + IDLE_MARGIN_S
+
+
+def _set(header: str, value: str) -> base_pb2.HeaderValueOption:
+    return base_pb2.HeaderValueOption(
+        header=base_pb2.HeaderValue(key=header, value=value),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
 
 
 def _redirect(port: int) -> components.Route:

@@ -54,14 +54,17 @@ def wanted(kind: Kind, snapshot: Snapshot) -> dict[str, Any]:
 
 def with_former(clusters: Units, former: Units) -> dict[str, Any]:
     """Return apps' clusters together with those that were theirs before: routes may still lead there."""
-    return {
-        name: {**former.get(name, {}), **clusters.get(name, {})} for name in (*clusters, *(former.keys() - clusters))
-    }
+    grown = dict(former)
+    for name, each in clusters.items():
+        had = former.get(name, each)
+        grown[name] = each if had.keys() <= each.keys() else {**had, **each}
+    return grown
 
 
 def differences(before: Units, after: Units) -> list[str]:
     """Return the names of the units that are not the same, listeners first."""
-    changed = [name for name, unit in after.items() if before.get(name) != unit]
+    # Most are the same objects; comparing these is quick.
+    changed = [name for name, unit in after.items() if before.get(name) is not unit and before.get(name) != unit]
     changed += [name for name in before if name not in after]
     return sorted(changed, key=lambda name: not name.startswith(_LISTENER))
 

@@ -63,10 +63,11 @@ class Stream:
         self._units: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
         self._asked: dict[Kind, frozenset[str]] = {}
         self._sides: set[str] = set()
-        self._awaited: tuple[str, asyncio.Future[str | None]] | None = None
+        self._awaited: dict[Kind, tuple[str, asyncio.Future[str | None]]] = {}
         self._stirred = asyncio.Event()
         self._heard = asyncio.Event()
         self._told: set[Kind] = set()
+        self._endpoints_at: tuple[Snapshot, frozenset[str]] | None = None
         self._unfinished = False
         self._put_off = ""
         self._reported = ""
@@ -94,16 +95,19 @@ class Stream:
         except ValueError:
             return
         names = frozenset(request.resource_names)
-        self._asked[kind] = names
+        if names != self._asked.get(kind):
+            self._asked[kind] = names
         if kind is Kind.ENDPOINTS:
             for gone in self._units[kind].keys() - names:
                 del self._units[kind][gone]
         elif kind is Kind.ROUTES:
             self._sides &= names
-        if self._awaited and request.response_nonce == self._awaited[0] and not self._awaited[1].done():
+        nonce, answer = self._awaited.get(kind, (None, None))
+        if answer is not None and request.response_nonce == nonce and not answer.done():
             refused = request.HasField("error_detail")
-            self._awaited[1].set_result(request.error_detail.message or "no reason given" if refused else None)
+            answer.set_result(request.error_detail.message or "no reason given" if refused else None)
         self._heard.set()
+        self._heard = asyncio.Event()
         self._stirred.set()
 
     async def run(self) -> None:
@@ -131,10 +135,10 @@ class Stream:
     async def _bring(self, snapshot: Snapshot) -> None:
         clusters = state.wanted(Kind.CLUSTERS, snapshot)
         grown = state.with_former(clusters, self._units[Kind.CLUSTERS])
-        await self._stage(Kind.CLUSTERS, grown, snapshot)
-        needed = {name for app in snapshot.apps.values() for name in app.clusters}
-        taken = {name for app in self._units[Kind.CLUSTERS].values() for name in app}
-        await self._until_asked(Kind.ENDPOINTS, needed & taken)
+        if await self._stage(Kind.CLUSTERS, grown, snapshot):
+            taken = {name for app in self._units[Kind.CLUSTERS].values() for name in app}
+            needed = {name for app in snapshot.apps.values() for name in app.clusters}
+            await self._until_asked(Kind.ENDPOINTS, needed & taken)
         await self._endpoints(snapshot)
         await self._stage(Kind.LISTENERS, state.wanted(Kind.LISTENERS, snapshot), snapshot)
         await self._endpoints(self._wants.snapshot())
@@ -146,20 +150,24 @@ class Stream:
     async def _endpoints(self, snapshot: Snapshot) -> None:
         """Push what changed of the endpoints that Envoy asked for: that is right at any time."""
         asked = self._asked.get(Kind.ENDPOINTS, frozenset())
+        if self._endpoints_at and self._endpoints_at[0] is snapshot and self._endpoints_at[1] is asked:
+            return
         wanted = {name: load for name, load in state.wanted(Kind.ENDPOINTS, snapshot).items() if name in asked}
-        kept = {name: load for name, load in self._units[Kind.ENDPOINTS].items() if name in wanted}
-        self._units[Kind.ENDPOINTS] = kept
+        had = self._units[Kind.ENDPOINTS]
+        self._units[Kind.ENDPOINTS] = {name: load for name, load in had.items() if name in wanted}
         await self._stage(Kind.ENDPOINTS, wanted, snapshot)
+        self._endpoints_at = (snapshot, asked)
 
-    async def _stage(self, kind: Kind, wanted: dict[str, Any], snapshot: Snapshot) -> None:
-        """Bring one kind of resource to what is wanted, leaving out what is refused."""
+    async def _stage(self, kind: Kind, wanted: dict[str, Any], snapshot: Snapshot) -> bool:
+        """Bring one kind of resource to what is wanted but for what is refused; return whether anything was pushed."""
         changed = state.differences(self._units[kind], wanted)
         first = kind not in self._told and kind in {Kind.CLUSTERS, Kind.LISTENERS}
         unsent = kind is Kind.ROUTES and self._asked.get(kind, frozenset()) - self._sides
         if not changed and not first and not unsent:
-            return
+            return False
         if refusals := await self._offer(kind, wanted, changed, snapshot):
             self._refused(kind, refusals, snapshot, blameless=first and len(refusals) == len(changed) > 1)
+        return True
 
     def _refused(self, kind: Kind, refusals: dict[str, str], snapshot: Snapshot, *, blameless: bool) -> None:
         """Have apps that were refused left out, or try again what is not the fault of any.
@@ -197,7 +205,7 @@ class Stream:
         """Push changed units; return None if Envoy took them, else why not."""
         before = self._units[kind]
         units = state.changed_units(before, wanted, changed)
-        sides: set[str] = set()
+        sides: frozenset[str] = frozenset()
         match kind:
             case Kind.CLUSTERS:
                 resources = state.clusters(units)
@@ -210,11 +218,13 @@ class Stream:
                 sides = asked & (state.sides_of(before, units, changed) | (asked - self._sides))
                 resources = [state.route_configuration(side, units) for side in sorted(sides)]
         partial = kind in {Kind.ENDPOINTS, Kind.ROUTES}
-        message = await self._exchange(kind, resources) if resources or not partial else None
-        if message is not None:
-            return message
         if kind is Kind.CLUSTERS:
             self._forget_endpoints(before, units, changed)
+            message = await self._exchange_clusters(resources)
+        else:
+            message = await self._exchange(kind, resources) if resources or not partial else None
+        if message is not None:
+            return message
         self._units[kind] = units
         self._sides |= sides
         self._told.add(kind)
@@ -227,6 +237,19 @@ class Stream:
             for name, cluster in before.get(app, {}).items():
                 if after.get(app, {}).get(name) != cluster:
                     self._units[Kind.ENDPOINTS].pop(name, None)
+                    self._endpoints_at = None
+
+    async def _exchange_clusters(self, resources: Sequence[bytes]) -> str | None:
+        """Send clusters, and meanwhile their endpoints: Envoy says that it took clusters once they have theirs."""
+        async with asyncio.TaskGroup() as tasks:
+            sent = tasks.create_task(self._exchange(Kind.CLUSTERS, resources), name="clusters")
+            while not sent.done():
+                heard = tasks.create_task(self._heard.wait(), name="heard")
+                await asyncio.wait((sent, heard), return_when=asyncio.FIRST_COMPLETED)
+                heard.cancel()
+                if not sent.done():
+                    await self._endpoints(self._wants.snapshot())
+        return sent.result()
 
     async def _exchange(self, kind: Kind, resources: Sequence[bytes]) -> str | None:
         """Send resources; return None once Envoy has taken them, or why it did not."""
@@ -234,7 +257,7 @@ class Stream:
         self._number += 1
         nonce = f"{self._instance}.{self._number}"
         answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._awaited = (nonce, answer)
+        self._awaited[kind] = (nonce, answer)
         response = discovery_pb2.DiscoveryResponse(
             version_info=nonce,
             nonce=nonce,
@@ -250,7 +273,6 @@ class Stream:
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
                 while kind not in self._asked or not names <= self._asked[kind]:
-                    self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
             missing = sorted(names - self._asked.get(kind, frozenset()))

@@ -1,0 +1,227 @@
+"""A real Envoy that is told what to do by a `Discovery` under test, and raw HTTP to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+from envoy.service.auth.v3 import external_auth_pb2
+
+from scaler.ingress.settings import IngressSettings, Listen
+from scaler.ingress.site import Backend, Site
+from scaler.ingress.xds.discovery import Discovery
+from scaler.ingress.xds.naming import CONTROL_CLUSTER
+from scaler.model import Endpoint, Ingress
+from scaler.testing.observing import eventually
+
+_ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_H2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_LIMITS = {"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000, "max_retries": 100000}
+
+Check = Callable[[Any], Awaitable[Any]]
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def free_address() -> Listen:
+    """Return a loopback address that nobody listens on."""
+    return Listen("127.0.0.1", free_port())
+
+
+def site(name: str, *ports: int, hot: bool = True, **ingress: Any) -> Site:
+    """Return an external app with replicas on these ports of this machine."""
+    backends = tuple(Backend(f"{name}-{port}", Endpoint("127.0.0.1", port)) for port in ports)
+    return Site(name, Ingress(**{"target_port": 80, "external": True, **ingress}), backends, hot)
+
+
+async def let_go(_: Any) -> Any:
+    """Release a held request at once."""
+    answer = external_auth_pb2.CheckResponse()
+    answer.ok_response.SetInParent()
+    return answer
+
+
+@dataclass
+class Control:
+    """The service's side: one socket with the discovery under test, and holds as a test wants them."""
+
+    discovery: Discovery
+    path: Path
+    check: Check = let_go
+    held: list[Any] = field(default_factory=list)
+    _server: grpc.aio.Server | None = None
+
+    async def start(self) -> None:
+        """Offer the services."""
+        self._server = grpc.aio.server(options=[("grpc.max_concurrent_streams", 100000)])
+        self.discovery.register(self._server)
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._check,
+            request_deserializer=external_auth_pb2.CheckRequest.FromString,
+            response_serializer=external_auth_pb2.CheckResponse.SerializeToString,
+        )
+        service = "envoy.service.auth.v3.Authorization"
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Check": handler}),))
+        self._server.add_insecure_port(f"unix:{self.path}")
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """End all calls at once."""
+        if self._server is not None:
+            await self._server.stop(None)
+            self._server = None
+
+    async def _check(self, request: Any, _: Any) -> Any:
+        self.held.append(request)
+        return await self.check(request)
+
+
+@asynccontextmanager
+async def running(discovery: Discovery, folder: Path, *, check: Check = let_go) -> AsyncIterator[Control]:
+    """Offer a discovery over a socket of a folder."""
+    control = Control(discovery, folder / "control.sock", check)
+    await control.start()
+    try:
+        yield control
+    finally:
+        await control.stop()
+
+
+@asynccontextmanager
+async def envoy(folder: Path, *, name: str = "envoy") -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run an Envoy that asks the socket of a folder."""
+    binary = shutil.which("envoy")
+    assert binary is not None, "no envoy on the PATH"
+    config, log = folder / f"{name}.json", folder / f"{name}.log"
+    config.write_text(json.dumps(bootstrap(folder, name)))
+    arguments = [binary, "-c", str(config), "--disable-hot-restart", "--concurrency", "1", "--log-path", str(log)]
+    process = subprocess.Popen([*arguments, "-l", "warning"])  # noqa: ASYNC220, S603
+    try:
+        yield process
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+
+def bootstrap(folder: Path, name: str) -> dict[str, Any]:
+    """Return the least that an Envoy needs to ask for all the rest."""
+    options = {"@type": f"type.googleapis.com/{_H2}", "explicit_http_config": {"http2_protocol_options": {}}}
+    endpoint = {"endpoint": {"address": {"pipe": {"path": str(folder / "control.sock")}}}}
+    return {
+        "node": {"id": name, "cluster": "scaler"},
+        "admin": {"address": {"pipe": {"path": str(folder / f"{name}.admin.sock"), "mode": 0o600}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [
+                    {
+                        "envoy_grpc": {
+                            "cluster_name": CONTROL_CLUSTER,
+                            "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.5s"}},
+                        }
+                    }
+                ],
+            },
+            "cds_config": _ADS,
+            "lds_config": _ADS,
+        },
+        "static_resources": {
+            "clusters": [
+                {
+                    "name": CONTROL_CLUSTER,
+                    "type": "STATIC",
+                    "circuit_breakers": {"thresholds": [_LIMITS]},
+                    "typed_extension_protocol_options": {_H2: options},
+                    "load_assignment": {
+                        "cluster_name": CONTROL_CLUSTER,
+                        "endpoints": [{"lb_endpoints": [endpoint]}],
+                    },
+                }
+            ]
+        },
+    }
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def request(at: Listen, head: str, body: bytes = b"") -> Answer:
+    """Send one HTTP/1.1 request as it is written, on a connection of its own, and read the answer to its end."""
+    reader, writer = await asyncio.open_connection(at.host, at.port)
+    try:
+        writer.write(head.replace("\n", "\r\n").encode() + b"\r\nconnection: close\r\n\r\n" + body)
+        raw = await reader.read()
+    finally:
+        writer.close()
+    start, _, content = raw.partition(b"\r\n\r\n")
+    lines = start.decode("latin-1").split("\r\n")
+    headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines[1:])}
+    return Answer(int(lines[0].split()[1]) if lines[0] else 0, headers, content)
+
+
+async def get(at: Listen, host: str, *headers: str, path: str = "/") -> Answer:
+    """Ask for a path under a host name."""
+    return await request(at, "\n".join((f"GET {path} HTTP/1.1", f"host: {host}", *headers)))
+
+
+@asynccontextmanager
+async def replica(says: str, *, port: int = 0) -> AsyncIterator[int]:
+    """Run an HTTP/1.1 server that answers with what it is, and the request's head as it came; yields its port."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                for line in head.lower().split(b"\r\n"):
+                    if line.startswith(b"content-length:"):
+                        await reader.readexactly(int(line.split(b":")[1]))
+                content = says.encode() + b"\n" + head
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(content), content))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=1024)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+
+
+async def answers(at: Listen, host: str, status: int = 200) -> Answer:
+    """Ask until the answer has a status, and return it."""
+
+    async def ask() -> Answer:
+        try:
+            return await get(at, host)
+        except ConnectionError:
+            return Answer(0, {}, b"")
+
+    return await eventually(ask, lambda answer: answer.status == status)
+
+
+def settings(**given: Any) -> IngressSettings:
+    """Return settings with an external listener on a free port."""
+    return IngressSettings(**{"external": free_address(), **given})
