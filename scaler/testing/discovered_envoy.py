@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 import socket
 import subprocess
@@ -30,16 +31,17 @@ _LIMITS = {"max_connections": 100000, "max_pending_requests": 100000, "max_reque
 Check = Callable[[Any], Awaitable[Any]]
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return int(probe.getsockname()[1])
 
 
 def free_address() -> Listen:
-    """Return a loopback address that nobody listens on."""
-    return Listen("127.0.0.1", free_port())
+    """Return an address of this machine alone that nobody listens on, nor connects from."""
+    host = f"127.{secrets.randbelow(254) + 1}.{secrets.randbelow(256)}.{secrets.randbelow(254) + 1}"
+    return Listen(host, free_port(host))
 
 
 def site(name: str, *ports: int, hot: bool = True, **ingress: Any) -> Site:
@@ -198,7 +200,7 @@ async def replica(says: str, *, port: int = 0) -> AsyncIterator[int]:
                 content = says.encode() + b"\n" + head
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(content), content))
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass
         finally:
             writer.close()

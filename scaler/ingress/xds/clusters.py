@@ -6,6 +6,8 @@ from typing import Any
 
 from envoy.config.cluster.v3 import circuit_breaker_pb2, cluster_pb2
 from envoy.config.core.v3 import address_pb2, config_source_pb2, protocol_pb2
+from envoy.config.route.v3 import route_components_pb2 as components
+from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2
 from envoy.type.v3 import percent_pb2
 
@@ -28,6 +30,14 @@ UNLIMITED = 1_000_000
 
 # As many replicas as this are compared for each request; the least busy one gets it.
 _CHOICES = 5
+
+# Sent again is only what cannot have reached a replica: nothing else is safe. A replica that was just killed refuses
+# connections until its endpoint is gone, which takes as long as noticing it does.
+RETRY_ON = "connect-failure,refused-stream,reset-before-request"
+RETRIES = 12
+_FIRST_BACKOFF_S = 0.001
+_LONGEST_BACKOFF_S = 0.5
+_OTHER_HOST_ATTEMPTS = 10
 
 _STREAM_WINDOW = 256 * 1024
 _CONNECTION_WINDOW = 1024 * 1024
@@ -106,4 +116,22 @@ def _protocol(*, http2: bool) -> http_protocol_options_pb2.HttpProtocolOptions:
     return http_protocol_options_pb2.HttpProtocolOptions(
         common_http_protocol_options=protocol_pb2.HttpProtocolOptions(idle_timeout=duration(UPSTREAM_IDLE_S)),
         explicit_http_config=explicit,
+        # Here and not at the routes, of which those of all apps are read again when one changes.
+        retry_policy=_retry_policy(),
+    )
+
+
+def _retry_policy() -> components.RetryPolicy:
+    others = components.RetryPolicy.RetryHostPredicate(
+        name="envoy.retry_host_predicates.previous_hosts",
+        typed_config=packed(previous_hosts_pb2.PreviousHostsPredicate()),
+    )
+    return components.RetryPolicy(
+        retry_on=RETRY_ON,
+        num_retries={"value": RETRIES},
+        retry_host_predicate=[others],
+        host_selection_retry_max_attempts=_OTHER_HOST_ATTEMPTS,
+        retry_back_off=components.RetryPolicy.RetryBackOff(
+            base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(_LONGEST_BACKOFF_S)
+        ),
     )

@@ -16,7 +16,7 @@ from scaler.ingress.site import Site
 from scaler.ingress.xds.catalogue import Catalogue, Snapshot
 from scaler.ingress.xds.naming import DEFAULT_DNS_SUFFIX
 from scaler.ingress.xds.resources import AppResources
-from scaler.ingress.xds.stream import Stream
+from scaler.ingress.xds.stream import ANSWER_TIMEOUT_S, Stream
 from scaler.ports.errors import Permanent, ScalerError
 
 log = structlog.get_logger(__name__)
@@ -38,6 +38,8 @@ class Discovery:
         on_rejected: Told which apps an Envoy or our own check refused, wholly or in part, and why in words; no app
             when it is about the listeners. The rest goes on. A refused app stays with the ingress that was last
             accepted of it, while its replicas and its being hot go on; one that never was accepted is left out.
+        answer_timeout_s: An Envoy that does not answer a push by then hangs: its stream is ended, and it is not waited
+            for until it comes back.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class Discovery:
         dns_suffix: str = DEFAULT_DNS_SUFFIX,
         on_connected: Callable[[int], None] = lambda _: None,
         on_rejected: Callable[[frozenset[str], str], None] = lambda _, __: None,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
         self._on_connected = on_connected
         self._on_rejected = on_rejected
+        self._answer_timeout_s = answer_timeout_s
         self._catalogue = Catalogue(settings, dns_suffix=dns_suffix)
         self._instance = secrets.token_hex(4)
         self._streams: set[Stream] = set()
@@ -144,7 +148,7 @@ class Discovery:
         self._stir()
 
     async def _serve(self, _: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        stream = Stream(self, context.write, instance=self._instance)
+        stream = Stream(self, context.write, instance=self._instance, answer_timeout_s=self._answer_timeout_s)
         self._streams.add(stream)
         log.info("envoy_connected", connected=self.connected)
         self._on_connected(self.connected)

@@ -58,8 +58,10 @@ _STRIPPED_PREFIXES = ("x-envoy-", "x-forwarded-", "x-scaler-", "x-ms-client-prin
 _STRIPPED = ("forwarded", "x-real-ip", "x-original-forwarded-for")
 
 UNREACHABLE = "No replica of the app took the request. Try again.\n"
-# Envoy's own words name addresses. UF: connection failed; UH: no healthy replica; UO: overflow; NC: no cluster.
+# UF: connection failed; UH: no healthy replica; UO: overflow; NC: no cluster.
 _UPSTREAM_FLAGS = ("UF", "UH", "UO", "NC")
+# What Envoy answers when a connection failed and the body is longer than what it keeps for another attempt.
+_TOO_LONG_TO_RETRY = 507
 
 
 def plain_listener(name: str, at: Listen, side: Side) -> Any:
@@ -152,7 +154,7 @@ def _connection_manager(side: Side) -> listener_components_pb2.Filter:
         normalize_path={"value": True},
         strip_trailing_host_dot=True,
         upgrade_configs=[hcm.HttpConnectionManager.UpgradeConfig(upgrade_type="websocket")],
-        local_reply_config=hcm.LocalReplyConfig(mappers=[_unreachable()]),
+        local_reply_config=hcm.LocalReplyConfig(mappers=_unreachable()),
     )
     return listener_components_pb2.Filter(
         name="envoy.filters.network.http_connection_manager", typed_config=packed(manager)
@@ -174,12 +176,21 @@ def _stripping() -> extension_pb2.TypedExtensionConfig:
     )
 
 
-def _unreachable() -> hcm.ResponseMapper:
-    flags = accesslog_pb2.ResponseFlagFilter(flags=_UPSTREAM_FLAGS)
-    return hcm.ResponseMapper(
-        filter=accesslog_pb2.AccessLogFilter(response_flag_filter=flags),
-        body=base_pb2.DataSource(inline_string=UNREACHABLE),
+def _unreachable() -> list[hcm.ResponseMapper]:
+    """Return what is answered where a request reached no replica, instead of Envoy's words, which name addresses."""
+    failed = accesslog_pb2.AccessLogFilter(response_flag_filter=accesslog_pb2.ResponseFlagFilter(flags=_UPSTREAM_FLAGS))
+    too_long = accesslog_pb2.AccessLogFilter(
+        status_code_filter=accesslog_pb2.StatusCodeFilter(
+            comparison=accesslog_pb2.ComparisonFilter(
+                op=accesslog_pb2.ComparisonFilter.EQ,
+                value=base_pb2.RuntimeUInt32(default_value=_TOO_LONG_TO_RETRY, runtime_key="scaler.unused"),
+            )
+        )
     )
+    return [
+        hcm.ResponseMapper(filter=each, status_code={"value": 503}, body=base_pb2.DataSource(inline_string=UNREACHABLE))
+        for each in (failed, too_long)
+    ]
 
 
 def _option(description: str, level: int, name: int, value: int) -> Any:

@@ -25,7 +25,6 @@ from envoy.config.core.v3 import base_pb2
 from envoy.config.route.v3 import route_components_pb2 as components
 from envoy.config.route.v3 import route_pb2
 from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
-from envoy.extensions.retry.host.previous_hosts.v3 import previous_hosts_pb2
 
 from scaler.ingress.site import Site
 from scaler.ingress.xds import http_filters, policies
@@ -35,15 +34,11 @@ from scaler.model import Transport
 
 UNKNOWN_HOST = "No app is served under this host name.\n"
 
-RETRY_ON = "connect-failure,refused-stream,reset-before-request"
-RETRIES = 6
-_FIRST_BACKOFF_S = 0.025
-_LONGEST_BACKOFF_S = 0.25
-_OTHER_HOST_ATTEMPTS = 10
-
-# While no replica is connected yet, what was read of a body is kept for the next attempt. It must be more than is read
-# at once (the connection's buffer and one read), else a large body is not sent again although nothing of it left.
-RETRIED_BODY_BYTES = 256 * 1024
+# What is kept of a body until an answer begins, so that it can be sent to another replica if the connection fails. A
+# longer one arrives during the back-off, is more than this, and fails with the connection (503). That much may be kept
+# of every upload, and while an app is cold of every held request.
+RETRIED_BODY_BYTES = 1024 * 1024
+HELD_BODY_BYTES = 64 * 1024
 
 # An idle stream is cut this long after the longest time that it may rightly be silent.
 IDLE_MARGIN_S = 60.0
@@ -76,8 +71,7 @@ def virtual_host(site: Site, hosts: Sequence[str], *, redirect_port: int | None 
     if not site.hot:
         host.typed_per_filter_config[http_filters.EXT_AUTHZ].CopyFrom(packed(_held(site.name)))
     host.routes.extend(_routes(site))
-    host.retry_policy.CopyFrom(_retry_policy())
-    host.request_body_buffer_limit.value = RETRIED_BODY_BYTES
+    host.request_body_buffer_limit.value = RETRIED_BODY_BYTES if site.hot else HELD_BODY_BYTES
     return host
 
 
@@ -163,19 +157,3 @@ def _unknown_host() -> components.VirtualHost:
 
 def _held(app: str) -> ext_authz_pb2.ExtAuthzPerRoute:
     return ext_authz_pb2.ExtAuthzPerRoute(check_settings=ext_authz_pb2.CheckSettings(context_extensions={APP_KEY: app}))
-
-
-def _retry_policy() -> components.RetryPolicy:
-    others = components.RetryPolicy.RetryHostPredicate(
-        name="envoy.retry_host_predicates.previous_hosts",
-        typed_config=packed(previous_hosts_pb2.PreviousHostsPredicate()),
-    )
-    return components.RetryPolicy(
-        retry_on=RETRY_ON,
-        num_retries={"value": RETRIES},
-        retry_host_predicate=[others],
-        host_selection_retry_max_attempts=_OTHER_HOST_ATTEMPTS,
-        retry_back_off=components.RetryPolicy.RetryBackOff(
-            base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(_LONGEST_BACKOFF_S)
-        ),
-    )

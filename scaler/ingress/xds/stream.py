@@ -53,12 +53,21 @@ class Stream:
         wants: What is wanted.
         send: Sends a response.
         instance: Tells the versions of this run of the service from those of others.
+        answer_timeout_s: An Envoy that does not answer a push by then is given up.
     """
 
-    def __init__(self, wants: Wants, send: Callable[[Any], Awaitable[None]], *, instance: str) -> None:
+    def __init__(
+        self,
+        wants: Wants,
+        send: Callable[[Any], Awaitable[None]],
+        *,
+        instance: str,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
         self._wants = wants
         self._send = send
         self._instance = instance
+        self._answer_timeout_s = answer_timeout_s
         self._number = 0
         self._units: dict[Kind, dict[str, Any]] = {kind: {} for kind in Kind}
         self._asked: dict[Kind, frozenset[str]] = {}
@@ -264,7 +273,7 @@ class Stream:
             type_url=kind.value,
             resources=[any_pb2.Any(type_url=kind.value, value=each) for each in resources],
         )
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(self._answer_timeout_s):
             await self._send(response)
             return await answer
 
