@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 import shutil
@@ -173,7 +174,11 @@ async def request(at: Listen, head: str, body: bytes = b"") -> Answer:
     reader, writer = await asyncio.open_connection(at.host, at.port)
     try:
         writer.write(head.replace("\n", "\r\n").encode() + b"\r\nconnection: close\r\n\r\n" + body)
-        raw = await reader.read()
+        raw = b""
+        # An answer that came before the request was read is followed by a reset.
+        with contextlib.suppress(ConnectionResetError):
+            while part := await reader.read(65536):
+                raw += part
     finally:
         writer.close()
     start, _, content = raw.partition(b"\r\n\r\n")

@@ -231,7 +231,8 @@ def _reachable(backend: Backend) -> bool:
         ipaddress.ip_address(backend.endpoint.host)
     except ValueError:
         return False
-    return 0 < backend.endpoint.port <= _LARGEST_PORT
+    # A link-local address with its interface is one for Python, and none for Envoy.
+    return "%" not in backend.endpoint.host and 0 < backend.endpoint.port <= _LARGEST_PORT
 
 
 def _check(site: Site) -> None:

@@ -6,7 +6,8 @@ What clients are answered here:
 - 408 when the headers of a request are not complete 10 s after its first byte. A connection on which no request is
   begun is closed after 5 minutes, without an answer; one whose TLS handshake takes 10 s, too.
 - 400, and the connection is closed, on requests that two servers could read differently: both Content-Length and
-  Transfer-Encoding, two lengths, bare line feeds in names, a missing Host (HTTP/1.1), invalid names or values.
+  Transfer-Encoding, two lengths, no Host (HTTP/1.1), a space in a header's name or before its colon. 501 on any
+  Transfer-Encoding but `chunked`. Two Host headers are a name that no app has (404).
 - 404 on CONNECT: nothing is tunnelled, but WebSockets of HTTP/2 (RFC 8441) are taken.
 - 403 on an Upgrade other than WebSocket; `h2c` and `TLS/...` are ignored, as HTTP allows, and answered in HTTP/1.1.
 - HTTP/2 without TLS is taken on every plain listener, if the client begins with it (prior knowledge).

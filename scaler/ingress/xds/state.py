@@ -87,12 +87,23 @@ def sides_of(before: Units, after: Units, names: Iterable[str]) -> set[str]:
     }
 
 
-def clusters(units: Units) -> list[bytes]:
-    """Return the serialized clusters of all apps."""
-    return [each for app in units.values() for each in app.values()]
+def resources(kind: Kind, units: Units, *, changed: Iterable[str], sides: Iterable[str]) -> list[bytes]:
+    """Return what a push consists of, serialized.
+
+    Clusters and listeners are always all there are; of endpoints it is those that changed, of routes those of `sides`.
+    """
+    match kind:
+        case Kind.CLUSTERS:
+            return [each for app in units.values() for each in app.values()]
+        case Kind.ENDPOINTS:
+            return [units[name] for name in changed if name in units]
+        case Kind.LISTENERS:
+            return _listeners(units)
+        case Kind.ROUTES:
+            return [_route_configuration(Side(side), units) for side in sorted(sides)]
 
 
-def listener_set(units: Units) -> list[bytes]:
+def _listeners(units: Units) -> list[bytes]:
     """Return the serialized listeners, the TLS one with the certificates of all apps."""
     pairs: dict[str, Certificate] = {}
     for name, unit in units.items():
@@ -116,17 +127,8 @@ def sides_listened(units: Units) -> set[str]:
     return {plan.side.value for plan in plans if plan.side is not Side.TLS or plan.certificate or pairs}
 
 
-def route_configuration(side: str, units: Units) -> bytes:
-    """Return the serialized routes of a side."""
-    of_side = Side(side)
-    return routes.route_configuration(of_side, (app[of_side] for app in units.values() if of_side in app))
-
-
-def app_of(kind: Kind, unit: str) -> str | None:
-    """Return the app that a unit belongs to; None for a listener."""
-    if kind is Kind.ENDPOINTS:
-        return naming.app_of(unit)
-    return None if unit.startswith(_LISTENER) else unit
+def _route_configuration(side: Side, units: Units) -> bytes:
+    return routes.route_configuration(side, (app[side] for app in units.values() if side in app))
 
 
 def named_in(message: str, units: Collection[str], snapshot: Snapshot) -> list[str]:

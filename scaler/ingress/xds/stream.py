@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
 import structlog
@@ -27,6 +28,10 @@ ANSWER_TIMEOUT_S = 30.0
 ASK_TIMEOUT_S = 10.0
 # What was refused without being an app's fault, such as a listener whose port is taken, is tried again.
 RETRY_S = 5.0
+
+
+# Kinds of which each push names all there are: what it does not name goes.
+_WHOLE = frozenset({Kind.CLUSTERS, Kind.LISTENERS})
 
 
 class Wants(Protocol):
@@ -78,6 +83,7 @@ class Stream:
         self._told: set[Kind] = set()
         self._endpoints_at: tuple[Snapshot, frozenset[str]] | None = None
         self._unfinished = False
+        self._held: set[str] = set()
         self._put_off = ""
         self._reported = ""
         self.version = -1
@@ -128,7 +134,7 @@ class Stream:
         while True:
             self._stirred.clear()
             snapshot = self._wants.snapshot()
-            self._put_off, self._unfinished = "", False
+            self._put_off, self._unfinished, self._held = "", False, set()
             await self._bring(snapshot)
             if not self._unfinished:
                 self.version = snapshot.version
@@ -169,8 +175,10 @@ class Stream:
 
     async def _stage(self, kind: Kind, wanted: dict[str, Any], snapshot: Snapshot) -> bool:
         """Bring one kind of resource to what is wanted but for what is refused; return whether anything was pushed."""
+        # What was refused in this pass goes no further in it.
+        wanted = state.changed_units(wanted, self._units[kind], self._held)
         changed = state.differences(self._units[kind], wanted)
-        first = kind not in self._told and kind in {Kind.CLUSTERS, Kind.LISTENERS}
+        first = kind in _WHOLE and kind not in self._told and not self._held
         unsent = kind is Kind.ROUTES and self._asked.get(kind, frozenset()) - self._sides
         if not changed and not first and not unsent:
             return False
@@ -179,19 +187,22 @@ class Stream:
         return True
 
     def _refused(self, kind: Kind, refusals: dict[str, str], snapshot: Snapshot, *, blameless: bool) -> None:
-        """Have apps that were refused left out, or try again what is not the fault of any.
+        """Have refused apps left out; what is the fault of none is tried again later.
 
-        That is: listeners, and whatever is refused each and all by an Envoy that has taken nothing of the kind yet.
+        That is: listeners, endpoints (which are no app's manifest), and whatever is refused each and all by an Envoy
+        that has taken nothing of the kind yet.
         """
+        self._held |= refusals.keys()
         message = "; ".join(dict.fromkeys(refusals.values()))
-        apps = {app for unit in refusals if (app := state.app_of(kind, unit)) is not None and not blameless}
+        blamed = set() if blameless or kind is Kind.ENDPOINTS else refusals.keys() & snapshot.apps.keys()
+        apps = {name: snapshot.apps[name] for name in blamed}
         if len(apps) < len(refusals):
             self._put_off = message
+        self._unfinished |= kind is not Kind.LISTENERS or bool(apps)
         if apps or message != self._reported:
-            log.error("configuration_rejected", kind=kind.name.lower(), apps=sorted(apps), error=message)
             self._reported = self._put_off
-            self._unfinished = bool(apps)
-            self._wants.refused({app: snapshot.apps[app] for app in apps if app in snapshot.apps}, message)
+            log.error("configuration_rejected", kind=kind.name.lower(), apps=sorted(apps), error=message)
+            self._wants.refused(apps, message)
 
     async def _offer(
         self, kind: Kind, wanted: dict[str, Any], changed: Sequence[str], snapshot: Snapshot
@@ -215,23 +226,15 @@ class Stream:
         before = self._units[kind]
         units = state.changed_units(before, wanted, changed)
         sides: frozenset[str] = frozenset()
-        match kind:
-            case Kind.CLUSTERS:
-                resources = state.clusters(units)
-            case Kind.ENDPOINTS:
-                resources = [wanted[name] for name in changed if name in wanted]
-            case Kind.LISTENERS:
-                resources = state.listener_set(units)
-            case Kind.ROUTES:
-                asked = self._asked.get(kind, frozenset())
-                sides = asked & (state.sides_of(before, units, changed) | (asked - self._sides))
-                resources = [state.route_configuration(side, units) for side in sorted(sides)]
-        partial = kind in {Kind.ENDPOINTS, Kind.ROUTES}
+        if kind is Kind.ROUTES:
+            asked = self._asked.get(kind, frozenset())
+            sides = asked & (state.sides_of(before, units, changed) | (asked - self._sides))
+        resources = state.resources(kind, units, changed=changed, sides=sides)
         if kind is Kind.CLUSTERS:
             self._forget_endpoints(before, units, changed)
             message = await self._exchange_clusters(resources)
         else:
-            message = await self._exchange(kind, resources) if resources or not partial else None
+            message = await self._exchange(kind, resources) if resources or kind in _WHOLE else None
         if message is not None:
             return message
         self._units[kind] = units
@@ -277,11 +280,16 @@ class Stream:
             await self._send(response)
             return await answer
 
-    async def _until_asked(self, kind: Kind, names: set[str] | frozenset[str]) -> None:
+    def _has_asked(self, kind: Kind, names: AbstractSet[str]) -> bool:
+        if kind in _WHOLE:  # names nothing: it wants all there is
+            return kind in self._asked
+        return names <= self._asked.get(kind, frozenset())
+
+    async def _until_asked(self, kind: Kind, names: AbstractSet[str]) -> None:
         """Wait until Envoy has asked for resources of a kind, if it does so in time."""
         try:
             async with asyncio.timeout(ASK_TIMEOUT_S):
-                while kind not in self._asked or not names <= self._asked[kind]:
+                while not self._has_asked(kind, names):
                     await self._heard.wait()
         except TimeoutError:
             missing = sorted(names - self._asked.get(kind, frozenset()))
