@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import grpc.aio
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from scaler.ingress.settings import IngressSettings
 from scaler.ingress.site import Backend
-from scaler.ingress.xds.discovery import Discovery
+from scaler.ingress.xds.discovery import Discovery, SiteRejected
 from scaler.model import AddressRestriction, CorsPolicy, CustomDomain, Endpoint
 from scaler.testing.discovered_envoy import (
     Answer,
@@ -307,3 +313,57 @@ async def test_the_request_time_out_counts_from_the_release(served: Served) -> N
     release.set()
     assert (await asking).status == 504
     server.close()
+
+
+async def test_grpc_passes_end_to_end_held_and_hot(served: Served) -> None:
+    async def double(numbers: AsyncIterator[bytes], _: object) -> AsyncIterator[bytes]:
+        async for number in numbers:
+            yield number * 2
+
+    server = grpc.aio.server()
+    handler = grpc.stream_stream_rpc_method_handler(double)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a.B", {"Double": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    for hot in (False, True):
+        served.discovery.put(site("rpc", port, hot=hot, allow_insecure=True))
+        await served.discovery.acknowledged("rpc")
+        await answers(served.at.external, "nobody", 404)
+        options = [("grpc.default_authority", "rpc.localhost")]
+        async with grpc.aio.insecure_channel(str(served.at.external), options=options) as channel:
+            call = channel.stream_stream("/a.B/Double")(iter((b"a", b"b")))
+            assert [each async for each in call] == [b"aa", b"bb"]
+            unknown = channel.unary_unary("/a.B/Other")
+            with pytest.raises(grpc.aio.AioRpcError, match="UNIMPLEMENTED"):
+                await unknown(b"")
+    await server.stop(None)
+
+
+def weak_pair(folder: Path, name: str) -> None:
+    """Write a certificate with a key that OpenSSL loads, and Envoy does not."""
+    key = ec.generate_private_key(ec.SECP256K1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "weak")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    (folder / f"{name}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+async def test_a_certificate_that_envoy_does_not_take_costs_its_app_alone(served: Served, tmp_path: Path) -> None:
+    weak_pair(tmp_path, "weak")
+    await served.put("good", custom_domains=(CustomDomain("shop.example", "shop"),))
+    served.discovery.put(site("bad", served.port, custom_domains=(CustomDomain("bad.example", "weak"),)))
+    with pytest.raises(SiteRejected, match=r"(?i)certificate|curve|key"):
+        await served.discovery.acknowledged("bad")
+    assert (await get(served.at.internal[0], "good")).status == 200
+    await served.put("bad", custom_domains=(CustomDomain("bad.example"),))
+    assert (await get(served.at.internal[0], "bad.example")).status == 200
