@@ -118,7 +118,8 @@ class AppTraffic:
             issued += load.issued
             for endpoint, part in load.endpoints.items():
                 endpoints[endpoint] += part.in_progress
-                self._last_busy[endpoint, proxy] = number
+                if part.in_progress or part.issued:
+                    self._last_busy[endpoint, proxy] = number
         self._reported += endpoints.total() - sum(self._in_progress.pop(proxy, {}).values())
         if endpoints:
             self._in_progress[proxy] = endpoints
