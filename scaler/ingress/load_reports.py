@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import count
 from typing import Any, Protocol
 
@@ -15,15 +16,14 @@ from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest, LoadStatsRespo
 from scaler.model import Endpoint
 
 SERVICE = "envoy.service.load_stats.v3.LoadReportingService"
-# How often an Envoy reports: twice within the fraction of a second in which a burst is to be seen, and with a thousand
-# clusters still below a hundredth of a core.
+# How often an Envoy reports: twice within the half second in which a burst is to be seen. A thousand clusters, of which
+# a hundred are busy, then take half a percent of a core.
 INTERVAL_S = 0.25
 # How long the counts of an Envoy whose stream broke are kept: it tries again 5 s later, a constant in its code.
 GRACE_S = 10.0
 # A change of the list starts Envoy's interval anew. Where this many intervals have passed without a report, changes
 # wait for the next one: an unbroken sequence of changes could otherwise put it off for ever.
 _LATE_INTERVALS = 2
-_NODE_TAG = 0x0A  # field 1, length-delimited
 
 log = structlog.get_logger(__name__)
 
@@ -93,8 +93,12 @@ class LoadReports:
         self._in_progress: dict[str, int] = {}
 
     def register(self, server: grpc.aio.Server) -> None:
-        """Let a server offer it. Messages stay bytes: most of each is the Envoy's description of itself, every time."""
-        method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(self._stream)
+        """Let a server offer it."""
+        method: grpc.RpcMethodHandler[Any, Any] = grpc.stream_stream_rpc_method_handler(
+            self._stream,
+            request_deserializer=LoadStatsRequest.FromString,
+            response_serializer=LoadStatsResponse.SerializeToString,
+        )
         handler = grpc.method_handlers_generic_handler(SERVICE, {"StreamLoadStats": method})
         server.add_generic_rpc_handlers((handler,))
 
@@ -126,33 +130,33 @@ class LoadReports:
             timer.cancel()
         self._away.clear()
 
-    async def _stream(self, messages: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+    async def _stream(self, messages: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Serve one Envoy until its stream ends."""
         first = await anext(messages, None)
         if first is None:
             return
-        request = LoadStatsRequest.FromString(first)
-        stream = self._enter(request.node.id)
+        stream = self._enter(first.node.id)
         writing = asyncio.create_task(self._tell(stream, context), name=f"load-reports:{stream.proxy}")
+        writing.add_done_callback(_take_exception)
         try:
             # An Envoy that was connected before goes on with the list that it has, and begins with a report: of the
             # time since its last one, so what it issued then is not counted.
-            if request.cluster_stats:
-                self._take(stream, request, issued=False)
+            if first.cluster_stats:
+                self._take(stream, first, issued=False)
             async for message in messages:
-                self._take(stream, LoadStatsRequest.FromString(_without_node(message)))
+                self._take(stream, message)
         finally:
             writing.cancel()
             self._leave(stream)
 
-    async def _tell(self, stream: _Stream, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+    async def _tell(self, stream: _Stream, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         """Send the list of clusters, at first and whenever it changed."""
         loop = asyncio.get_running_loop()
         while True:
             stream.changed.clear()
             response = LoadStatsResponse(clusters=sorted(self._clusters), report_endpoint_granularity=True)
             response.load_reporting_interval.FromMilliseconds(round(self._interval_s * 1000))
-            await context.write(response.SerializeToString())
+            await context.write(response)
             await stream.changed.wait()
             if loop.time() - stream.reported_at > _LATE_INTERVALS * self._interval_s:
                 stream.reported.clear()
@@ -213,7 +217,7 @@ def loads_of(request: Any, *, issued: bool = True) -> dict[str, ClusterLoad]:
 
 def _add(load: ClusterLoad, stats: Any, *, issued: bool) -> None:
     address = stats.address.socket_address
-    endpoint = load.endpoints.setdefault(Endpoint(address.address, address.port_value), EndpointLoad())
+    endpoint = load.endpoints.setdefault(_endpoint(address.address, address.port_value), EndpointLoad())
     in_progress = stats.total_requests_in_progress
     endpoint.in_progress += in_progress
     load.in_progress += in_progress
@@ -222,17 +226,16 @@ def _add(load: ClusterLoad, stats: Any, *, issued: bool) -> None:
         load.issued += stats.total_issued_requests
 
 
-def _without_node(message: bytes) -> bytes:
-    """Return the message without its beginning, the node: it is the same in every message of a stream, and large."""
-    if not message or message[0] != _NODE_TAG:
-        return message
-    length = shift = 0
-    for at in range(1, len(message)):
-        length |= (message[at] & 0x7F) << shift
-        if message[at] < 0x80:  # noqa: PLR2004 - the last byte of a varint has no high bit
-            return message[at + 1 + length :]
-        shift += 7
-    return message
+def _take_exception(writing: asyncio.Task[None]) -> None:
+    """Take note of why a stream can no longer be written to: it has ended, which its reader sees, too."""
+    if not writing.cancelled() and (error := writing.exception()) is not None:
+        log.debug("load_reports_not_written", error=str(error))
+
+
+@lru_cache(maxsize=10_000)
+def _endpoint(host: str, port: int) -> Endpoint:
+    """Return an endpoint; the same few are in every report."""
+    return Endpoint(host, port)
 
 
 def _node_of(proxy: str) -> str:

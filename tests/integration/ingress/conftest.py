@@ -17,7 +17,7 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestServer
 
-from scaler.ingress.holding import REQUEST_HEADERS, HoldingService
+from scaler.ingress.holding import REQUEST_HEADERS, SERVER_OPTIONS, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
 from scaler.ingress.traffic import AppTraffic
@@ -213,7 +213,7 @@ class Front:
 
     async def start_services(self) -> None:
         """Offer the two services."""
-        self._server = grpc.aio.server(options=[("grpc.max_concurrent_streams", 100_000)])
+        self._server = grpc.aio.server(options=SERVER_OPTIONS)
         self.holding.register(self._server)
         self.reports.register(self._server)
         self._server.add_insecure_port(f"unix:{self.socket}")
