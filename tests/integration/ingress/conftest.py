@@ -248,7 +248,7 @@ async def _running(app: App) -> AsyncIterator[Front]:
         servers = [TestServer(app.web()) for _ in range(2)]
         for server in servers:
             stack.push_async_callback(server.close)
-            await server.start_server(backlog=4096)
+            await server.start_server()
         rpc_server, rpc_port = await _rpc_app()
         stack.push_async_callback(rpc_server.stop, None)
         front = Front(servers, rpc_port, folder)
