@@ -124,7 +124,7 @@ def _denied(
     response = CheckResponse()
     response.status.code = grpc.StatusCode.PERMISSION_DENIED.value[0]
     response.denied_response.status.code = status
-    response.denied_response.body = body if content_type == _HTML else f"{body}\n"
+    response.denied_response.body = body
     response.denied_response.headers.extend(_header(name, value) for name, value in headers.items())
     return bytes(response.SerializeToString())
 

@@ -114,7 +114,7 @@ async def test_one_too_many_is_refused_with_a_reason_and_a_time(
         assert response.status == 503
         assert response.headers["retry-after"] == str(RETRY_WHEN_FULL_S)
         assert response.headers["content-type"].startswith("text/plain")
-        assert await response.text() == f"{TOO_MANY}\n"
+        assert await response.text() == TOO_MANY
     front.room.open(1)
     assert [response.status for response in await asyncio.gather(*waiting)] == [200, 200]
 
@@ -123,7 +123,7 @@ async def test_a_wait_that_is_too_long_ends(front: Front, client: ClientSession)
     front.room.hold = Hold(timeout_s=0.2)
     async with client.get("/") as response:
         assert response.status == 503
-        assert await response.text() == f"{TOO_LATE}\n"
+        assert await response.text() == TOO_LATE
         assert int(response.headers["x-scaler-held-ms"]) >= 200
     assert front.observer.ends == [HoldOutcome.TIMED_OUT]
 
@@ -134,13 +134,13 @@ async def test_an_app_that_cannot_start_answers_why(front: Front, client: Client
     front.room.fail("its container ends right after its start", 30)
     for response in (await waiting, await client.get("/")):
         assert (response.status, response.headers["retry-after"]) == (503, "30")
-        assert await response.text() == "its container ends right after its start\n"
+        assert await response.text() == "its container ends right after its start"
 
 
 async def test_an_unknown_app_is_not_found(client: ClientSession) -> None:
     async with client.get("/nobody") as response:
         assert response.status == 404
-        assert await response.text() == "there is no such app\n"
+        assert await response.text() == "there is no such app"
 
 
 async def test_hundreds_held_at_once_go_on_in_order(front: Front, client: ClientSession, held: Held, app: App) -> None:
@@ -196,7 +196,7 @@ async def test_a_refused_grpc_call_is_unavailable_and_a_held_one_is_answered(fro
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await call(b"hello")
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert refused.value.details() == "the image does not exist\n"
+        assert refused.value.details() == "the image does not exist"
         front.room.recovered()
         answer = asyncio.ensure_future(call(b"hello"))
         await held(1)
