@@ -125,7 +125,7 @@ class LoadReports:
             self._gone(proxy)
 
     def close(self) -> None:
-        """Stop waiting for those that are away."""
+        """Stop waiting for those that are away; for when the server has stopped."""
         for timer in self._away.values():
             timer.cancel()
         self._away.clear()
