@@ -11,13 +11,15 @@ from typing import Any, TypeAlias
 import structlog
 
 from scaler.actuators.crashes import CrashBackoff, CrashHistory
-from scaler.actuators.probes import Health, Prober
+from scaler.actuators.port_check import Connect, connect
+from scaler.actuators.probes import Health, Prober, aimed
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.model import Probe
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 log = structlog.get_logger(__name__)
 
-_Duty: TypeAlias = tuple[str, float | None]
+_Duty: TypeAlias = tuple[str, object]
 
 
 class Keeper:
@@ -29,11 +31,14 @@ class Keeper:
     Args:
         runtime: The engine.
         blueprint_of: Returns what a unit is made of; None while no manifest says so, and for units that nobody
-            asked for since this service started. Such units are neither probed nor restarted.
+            asked for since this service started. Such units are not restarted, and of probes only their port's counts.
+        leaving: Returns whether a unit is to be stopped soon, so that it is not restarted.
+        started: Called with a unit that was restarted, as it is right after.
         acted: Called after the engine was made to do something.
         reported: Called with a workload's name when probes changed a replica's health.
         backoff: Waits before restarts in place.
         retry_s: Wait before asking an engine again that did not answer.
+        connect: How it is seen whether a port accepts connections.
     """
 
     def __init__(
@@ -41,30 +46,39 @@ class Keeper:
         runtime: Runtime,
         *,
         blueprint_of: Callable[[Unit], Blueprint | None],
+        leaving: Callable[[str], bool],
+        started: Callable[[Unit], None],
         acted: Callable[[], None],
         reported: Callable[[str], None],
         backoff: CrashBackoff,
         retry_s: float,
+        connect: Connect = connect,
     ) -> None:
         self._runtime = runtime
         self._blueprint_of = blueprint_of
+        self._leaving = leaving
+        self._started = started
         self._acted = acted
         self._reported = reported
         self._backoff = backoff
         self._retry_s = retry_s
-        self._prober = Prober()
+        self._prober = Prober(connect)
         self._tasks: dict[str, tuple[_Duty, asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._crashes: dict[str, CrashHistory] = {}
-        self._health: dict[str, Health] = {}
+        self._health: dict[str, tuple[float | None, Health]] = {}
         self._told_at: dict[str, float] = {}
 
     def health(self, unit: Unit) -> Health:
-        """Return what probes found so far; without probes a running unit is ready."""
-        plan = self._blueprint_of(unit)
-        if plan is None or not plan.container.probes:
+        """Return what probes found so far in this run; what has neither probes nor a port is ready when it runs."""
+        if not self._probes(unit) and unit.port is None:
             return Health(started=True, ready=True)
-        return self._health.get(unit.id, Health())
+        run, health = self._health.get(unit.id, (None, Health()))
+        return health if run == unit.started_at else Health()
+
+    def judged(self, unit: Unit) -> bool:
+        """Return whether probes found anything in this run."""
+        return unit.id in self._health and self._health[unit.id][0] == unit.started_at
 
     def crashes(self, unit: Unit) -> CrashHistory:
         """Return what is known about the unit's ends."""
@@ -93,14 +107,18 @@ class Keeper:
             for unit_id in memory.keys() - present:
                 del memory[unit_id]
         for unit in units:
-            duty = self._duty(unit)
-            held = self._tasks.get(unit.id)
-            if held and held[0] == duty and not held[1].done():
-                continue
-            previous = self._release(unit.id)
-            if duty:
-                task = asyncio.create_task(self._perform(duty, unit, previous), name=f"actuator:{duty[0]}:{unit.name}")
-                self._tasks[unit.id] = (duty, task)
+            self.attend(unit)
+
+    def attend(self, unit: Unit) -> None:
+        """Give one unit its duty."""
+        duty = self._duty(unit)
+        held = self._tasks.get(unit.id)
+        if held and held[0] == duty and not held[1].done():
+            return
+        previous = self._release(unit.id)
+        if duty:
+            task = asyncio.create_task(self._perform(duty, unit, previous), name=f"actuator:{duty[0]}:{unit.name}")
+            self._tasks[unit.id] = (duty, task)
 
     async def settle(self) -> None:
         """Wait for calls to the engine about units that are listed no more, such as a removal that is not over."""
@@ -118,13 +136,18 @@ class Keeper:
         running = unit.state is UnitState.RUNNING
         if unit.stopping:
             return ("end", None) if running else ("remove", None)
-        plan = self._blueprint_of(unit)
-        if plan is None or unit.state is UnitState.CREATED or unit.id in self._told_at:
+        if unit.state is UnitState.CREATED or unit.id in self._told_at:
             return None  # a unit that was never started is `apply`'s, which knows whether it is wanted
         if not running:
-            self._health.pop(unit.id, None)
-            return ("restart", unit.ended_at)
-        return ("probe", unit.started_at) if plan.container.probes else None
+            wanted = self._blueprint_of(unit) is not None and not self._leaving(unit.id)
+            return ("restart", unit.ended_at) if wanted else None
+        if probes := self._probes(unit):
+            return ("probe", (unit.started_at, probes))
+        return ("probe", unit.started_at) if unit.port is not None else None
+
+    def _probes(self, unit: Unit) -> tuple[Probe, ...]:
+        plan = self._blueprint_of(unit)
+        return () if plan is None else aimed(plan.container.probes, plan.target_port, unit.port)
 
     def _release(self, unit_id: str) -> asyncio.Task[None] | None:
         held = self._tasks.pop(unit_id, None)
@@ -185,7 +208,7 @@ class Keeper:
         if plan is None:
             return
         try:
-            await self._runtime.start(unit.id, plan)
+            unit_now = await self._runtime.start(unit.id, plan)
         except ReplicaRejected as error:
             history.ends_in_a_row += 1
             history.restart_at = time.time() + self._backoff.delay_s(history.ends_in_a_row)
@@ -193,19 +216,20 @@ class Keeper:
             return
         history.restarts += 1
         history.restart_at = None
+        if unit_now is not None:
+            self._started(unit_now)
 
     async def _probe(self, unit: Unit) -> None:
-        plan = self._blueprint_of(unit)
-        if plan is None:
-            return
         running_s = time.time() - unit.started_at if unit.started_at else 0.0
 
         def report(health: Health) -> None:
-            if self._health.get(unit.id) != health:
-                self._health[unit.id] = health
+            # A look that begins anew (the manifest is known by now) does not undo what was found in the same run.
+            known = self.judged(unit) and (self._health[unit.id][1] == health or health == Health())
+            if not known:
+                self._health[unit.id] = unit.started_at, health
                 self._reported(unit.workload)
 
-        unhealthy = await self._prober.watch(plan.container.probes, unit.address, running_s, report)
+        unhealthy = await self._prober.watch(self._probes(unit), unit.address, running_s, report, unit.port)
         log.warning("replica_unhealthy", workload=unit.workload, replica=unit.name, why=unhealthy.reason)
         report(Health(detail=unhealthy.reason))
         grace_s = unit.grace_s if unhealthy.grace_s is None else unhealthy.grace_s

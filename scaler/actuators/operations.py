@@ -53,15 +53,20 @@ class Operations:
             await asyncio.wait(under_way)
 
 
-def outcome(stops: Sequence[asyncio.Task[str]], starts: Sequence[asyncio.Task[str]]) -> Applied:
-    """Return what ended operations amount to; raise the first error when nothing was done, or when it is a bug."""
+def outcome(
+    stops: Sequence[asyncio.Task[str]], starts: Sequence[asyncio.Task[str]], drained: Sequence[str] = ()
+) -> Applied:
+    """Return what ended operations amount to; raise the first error when nothing was done, or when it is a bug.
+
+    Replicas that drain count as told to stop.
+    """
     done = [task for task in (*stops, *starts) if task.exception() is None]
     errors = [error for task in (*starts, *stops) if (error := task.exception())]
     bugs = [error for error in errors if not isinstance(error, ActuatorError)]
-    if errors and (bugs or not done):
+    if errors and (bugs or not (done or drained)):
         raise (bugs or errors)[0]
     return Applied(
         started=tuple(task.result() for task in starts if task in done),
-        stopped=tuple(task.result() for task in stops if task in done),
+        stopped=(*drained, *(task.result() for task in stops if task in done)),
         failed=tuple(str(error) for error in errors),
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
-from scaler.model import HttpGet, Probe, ProbeKind
+from scaler.actuators.port_check import Connect, accepting, connect, refusing
+from scaler.actuators.runtime import LOCALHOST
+from scaler.model import Endpoint, HttpGet, Probe, ProbeKind
 
-LOCALHOST = "127.0.0.1"
 # HTTP statuses that pass a probe, as in Kubernetes.
 _PASSING = range(200, 400)
 
@@ -33,10 +34,30 @@ class Unhealthy:
     grace_s: float | None
 
 
-class Prober:
-    """Runs probes; one for all replicas, so that they share one HTTP client."""
+def aimed(probes: Sequence[Probe], target_port: int | None, port: int | None) -> tuple[Probe, ...]:
+    """Return the probes with those of the target port aimed at the port that the replica was really given.
 
-    def __init__(self) -> None:
+    One that names a host of its own is left as it is.
+    """
+    if port is None or port == target_port:
+        return tuple(probes)
+    return tuple(
+        replace(probe, check=replace(probe.check, port=port))
+        if probe.check.port == target_port and probe.check.host in {None, LOCALHOST, "localhost"}
+        else probe
+        for probe in probes
+    )
+
+
+class Prober:
+    """Runs probes; one for all replicas, so that they share one HTTP client.
+
+    Args:
+        connect: How it is seen whether a replica's own port accepts connections.
+    """
+
+    def __init__(self, connect: Connect = connect) -> None:
+        self._connect = connect
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -46,7 +67,12 @@ class Prober:
             self._session = None
 
     async def watch(
-        self, probes: Sequence[Probe], address: str | None, running_s: float, report: Callable[[Health], None]
+        self,
+        probes: Sequence[Probe],
+        address: str | None,
+        running_s: float,
+        report: Callable[[Health], None],
+        port: int | None = None,
     ) -> Unhealthy:
         """Probe until the replica must be restarted, reporting every change of its health.
 
@@ -55,6 +81,8 @@ class Prober:
             address: Where the replica is reached; None for this machine.
             running_s: How long it has run already, which counts towards initial delays.
             report: Called with the health after every check that says something new.
+            port: Where requests go, which decides who is ready when no readiness probe does. A readiness probe of that
+                port is first asked when it accepts connections, and not a period after a try that came too early.
         """
         loop = asyncio.get_running_loop()
         began = loop.time() - running_s
@@ -66,22 +94,48 @@ class Prober:
             if failure:
                 return Unhealthy(f"startup probe failed: {failure}", startup.termination_grace_period_s)
 
+        readiness, liveness = by_kind.get(ProbeKind.READINESS), by_kind.get(ProbeKind.LIVENESS)
+        endpoint = None if port is None else Endpoint(host, port)
+        async with asyncio.TaskGroup() as tasks:
+            if readiness:
+                asked_at = endpoint if readiness.check.port == port and readiness.check.host is None else None
+                following = self._follow_probe(readiness, host, began, report, asked_at)
+            else:
+                following = self._follow_port(endpoint, report)
+            follower = tasks.create_task(following, name="readiness")
+            if liveness is None:
+                return await loop.create_future()  # type: ignore[no-any-return]  # nothing to die of: until cancelled
+            failure = await self._until(liveness, host, began, bool)
+            follower.cancel()
+        return Unhealthy(f"liveness probe failed: {failure}", liveness.termination_grace_period_s)
+
+    async def _follow_probe(
+        self, probe: Probe, host: str, began: float, report: Callable[[Health], None], endpoint: Endpoint | None
+    ) -> None:
+        """Report what a readiness probe says, which is asked only when the endpoint accepts connections."""
+
         def follow(failure: str) -> bool:
             detail = failure and f"readiness probe failed: {failure}"
             report(Health(started=True, ready=not failure, detail=detail))
             return False
 
-        readiness, liveness = by_kind.get(ProbeKind.READINESS), by_kind.get(ProbeKind.LIVENESS)
-        if readiness is None:
+        if endpoint:
+            await accepting(endpoint, lambda failure: report(Health(detail=failure)), try_once=self._connect)
+        await self._until(probe, host, began, follow)
+
+    async def _follow_port(self, endpoint: Endpoint | None, report: Callable[[Health], None]) -> None:
+        """Report whether an endpoint accepts connections; what has none is ready."""
+        started = False
+
+        def failed(failure: str) -> None:
+            report(Health(started=started, detail=failure))
+
+        while endpoint:
+            await accepting(endpoint, failed, try_once=self._connect)
+            started = True
             report(Health(started=True, ready=True))
-        async with asyncio.TaskGroup() as tasks:
-            follower = readiness and tasks.create_task(self._until(readiness, host, began, follow), name="readiness")
-            if liveness is None:
-                return await loop.create_future()  # type: ignore[no-any-return]  # nothing to die of: until cancelled
-            failure = await self._until(liveness, host, began, bool)
-            if follower:
-                follower.cancel()
-        return Unhealthy(f"liveness probe failed: {failure}", liveness.termination_grace_period_s)
+            failed(await refusing(endpoint, try_once=self._connect))
+        report(Health(started=True, ready=True))
 
     async def _until(self, probe: Probe, host: str, began: float, enough: Callable[[str], bool]) -> str:
         """Check until `enough` says so of a verdict: the failure, or an empty text for success.

@@ -10,9 +10,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from signal import Signals
 
-from scaler.model import App, Container
+from scaler.model import App, Container, Endpoint
 from scaler.ports.actuator import Usage
 from scaler.ports.errors import ReplicaRejected
+
+# Where units are that have no address of their own.
+LOCALHOST = "127.0.0.1"
+# What tells a replica where to listen: Azure Container Apps' variable, and the one that most frameworks read.
+PORT_VARIABLES = ("CONTAINER_APP_PORT", "PORT")
 
 
 class UnitState(StrEnum):
@@ -37,6 +42,7 @@ class Unit:
         ended_at: Latest end; None while it runs, or when unknown.
         address: Where probes reach it; None for this machine.
         detail: How it ended.
+        port: Where it is to take requests; None for an app without ingress.
     """
 
     id: str
@@ -51,6 +57,14 @@ class Unit:
     ended_at: float | None = None
     address: str | None = None
     detail: str = ""
+    port: int | None = None
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Where requests reach it; None while it does not run, and for an app without ingress."""
+        if self.port is None or self.state is not UnitState.RUNNING:
+            return None
+        return Endpoint(self.address or LOCALHOST, self.port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,23 @@ class Blueprint:
     def container(self) -> Container:
         """The replica's only container."""
         return self.app.containers[0]
+
+    @property
+    def target_port(self) -> int | None:
+        """Where the manifest says that replicas listen; None for an app without ingress."""
+        return None if self.app.ingress is None else self.app.ingress.target_port
+
+    def environment_at(self, port: int | None) -> dict[str, str]:
+        """Return the environment of a replica that is to listen at a port.
+
+        The manifest's own values win, except that one which only repeats the target port means this port.
+        """
+        environment = dict(self.environment)
+        if port is not None:
+            for name in PORT_VARIABLES:
+                if environment.get(name) in {None, str(self.target_port)}:
+                    environment[name] = str(port)
+        return environment
 
 
 def new_name(workload: str, app: App) -> str:
@@ -106,8 +137,13 @@ class Runtime(ABC):
     """
 
     @abstractmethod
-    async def open(self, changed: Callable[[], None]) -> None:
-        """Begin to watch: `changed` is called on the event loop whenever a listing may give another result."""
+    async def open(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
+        """Begin to watch, and call back on the event loop.
+
+        Args:
+            changed: Called whenever a listing may give another result.
+            ended: Called with the id of a unit as soon as its run is known to be over, before any listing shows it.
+        """
 
     @abstractmethod
     async def close(self) -> None:
@@ -135,8 +171,21 @@ class Runtime(ABC):
         """Make a unit without starting it, and return its id. Raises ReplicaRejected."""
 
     @abstractmethod
-    async def start(self, unit_id: str, plan: Blueprint) -> None:
-        """Start a unit that was created or has ended; one that runs stays as it is. Raises ReplicaRejected."""
+    async def start(self, unit_id: str, plan: Blueprint) -> Unit | None:
+        """Start a unit that was created or has ended; one that runs stays as it is. Raises ReplicaRejected.
+
+        Returns:
+            The unit as it is right after, so that nobody has to wait for a listing; None when it is gone.
+        """
+
+    async def launch(self, plan: Blueprint) -> Unit | None:
+        """Create and start; of what is rejected nothing is left. Returns what `start` does. Raises ReplicaRejected."""
+        unit_id = await self.create(plan)
+        try:
+            return await self.start(unit_id, plan)
+        except ReplicaRejected:
+            await self.remove(unit_id)
+            raise
 
     @abstractmethod
     async def mark_stopping(self, unit_id: str) -> None:

@@ -12,19 +12,21 @@ from typing import Any, ClassVar
 
 from scaler.actuators.replicas import ReplicaActuator
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
-from scaler.model import App
+from scaler.model import App, Endpoint
 from scaler.ports.actuator import Usage
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 
 @dataclass(slots=True)
 class FakeReplica:
-    """A replica in memory."""
+    """A replica in memory; `accepting` says whether its port takes connections."""
 
     owner: str
     unit: Unit
     stubborn: bool
     cpu_cores: float = 0.0
+    accepting: bool = True
+    began_at: float = 0.0
     memory_bytes: int = 10_000_000
     _used_s: float = 0.0
     _counted_at: float = field(default_factory=time.monotonic)
@@ -32,6 +34,7 @@ class FakeReplica:
     def run_anew(self) -> None:
         """Begin a run, which has used nothing."""
         self._used_s, self._counted_at = 0.0, time.monotonic()
+        self.began_at = asyncio.get_running_loop().time()
 
     def use(self, *, cpu_cores: float, memory_bytes: int) -> None:
         """Use this much from now on."""
@@ -53,6 +56,7 @@ class FakeEngine:
         answer_delay_s: How long each call takes.
         prepare_delay_s: How long it takes to prepare an app's replicas, as the pull of an image does.
         start_delay_s: How long each start takes.
+        accept_delay_s: How long after its start a replica of an app with ingress accepts connections.
         failing_starts: So many of the next starts fail.
         failing_permanently: They fail as a wrong manifest does, else as an engine that does not answer.
         starts: Starts so far, restarts in place included.
@@ -65,13 +69,14 @@ class FakeEngine:
         self.answer_delay_s = 0.0
         self.prepare_delay_s = 0.0
         self.start_delay_s = 0.0
+        self.accept_delay_s = 0.0
         self.failing_starts = 0
         self.failing_permanently = True
         self.starts = 0
         self._down = False
         self.replicas: dict[str, FakeReplica] = {}
         self.ids = itertools.count(1)
-        self.watchers: list[Callable[[], None]] = []
+        self.watchers: list[tuple[Callable[[], None], Callable[[str], None]]] = []
 
     @property
     def down(self) -> bool:
@@ -104,11 +109,21 @@ class FakeEngine:
         """Return a replica that exists."""
         return next(each for each in self.replicas.values() if each.unit.name == name)
 
+    async def connect(self, endpoint: Endpoint, timeout_s: float) -> str:
+        """Return why a replica does not accept a connection; empty when it does."""
+        del timeout_s
+        await asyncio.sleep(0)
+        each = next((each for each in self.replicas.values() if each.unit.endpoint == endpoint), None)
+        now = asyncio.get_running_loop().time()
+        if each is not None and each.accepting and now >= each.began_at + self.accept_delay_s:
+            return ""
+        return f"ConnectionRefusedError at port {endpoint.port}"
+
     def notify(self) -> None:
         """Tell the actuators that something changed."""
         if not self._down:
-            for watcher in self.watchers:
-                watcher()
+            for changed, _ in self.watchers:
+                changed()
 
     def update(self, each: FakeReplica, **changes: Any) -> None:
         """Change what is known of a replica."""
@@ -117,6 +132,9 @@ class FakeEngine:
 
     def end(self, each: FakeReplica, detail: str) -> None:
         """End a replica."""
+        if not self._down:
+            for _, ended in self.watchers:
+                ended(each.unit.id)
         self.update(each, state=UnitState.ENDED, ended_at=time.time(), detail=detail)
 
 
@@ -126,18 +144,18 @@ class FakeRuntime(Runtime):
     def __init__(self, owner: str, engine: FakeEngine) -> None:
         self._owner = owner
         self._engine = engine
-        self._changed: Callable[[], None] | None = None
+        self._watcher: tuple[Callable[[], None], Callable[[str], None]] | None = None
 
-    async def open(self, changed: Callable[[], None]) -> None:
+    async def open(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """See `Runtime.open`."""
-        self._changed = changed
-        self._engine.watchers.append(changed)
+        self._watcher = changed, ended
+        self._engine.watchers.append(self._watcher)
 
     async def close(self) -> None:
         """See `Runtime.close`."""
-        if self._changed is not None:
-            self._engine.watchers.remove(self._changed)
-            self._changed = None
+        if self._watcher is not None:
+            self._engine.watchers.remove(self._watcher)
+            self._watcher = None
 
     async def units(self) -> Sequence[Unit]:
         """See `Runtime.units`."""
@@ -159,7 +177,8 @@ class FakeRuntime(Runtime):
     async def create(self, plan: Blueprint) -> str:
         """See `Runtime.create`."""
         await self._answer()
-        unit_id = f"fake-{next(self._engine.ids)}"
+        number = next(self._engine.ids)
+        unit_id = f"fake-{number}"
         unit = Unit(
             id=unit_id,
             name=plan.name,
@@ -168,6 +187,8 @@ class FakeRuntime(Runtime):
             state=UnitState.CREATED,
             created_at=time.time(),
             grace_s=plan.app.termination_grace_period_s,
+            address=f"192.0.2.{number % 256}",  # of no real machine (RFC 5737)
+            port=plan.target_port,
         )
         command = plan.container.command
         self._engine.replicas[unit_id] = FakeReplica(
@@ -175,7 +196,7 @@ class FakeRuntime(Runtime):
         )
         return unit_id
 
-    async def start(self, unit_id: str, plan: Blueprint) -> None:
+    async def start(self, unit_id: str, plan: Blueprint) -> Unit | None:
         """See `Runtime.start`."""
         engine = self._engine
         await self._answer()
@@ -191,6 +212,7 @@ class FakeRuntime(Runtime):
             engine.update(each, state=UnitState.RUNNING, started_at=time.time(), ended_at=None, detail="")
             if "crash" in plan.container.command:
                 engine.end(each, "exit code 1")
+        return each.unit if each is not None else None
 
     async def mark_stopping(self, unit_id: str) -> None:
         """See `Runtime.mark_stopping`."""
@@ -224,4 +246,6 @@ class FakeActuator(ReplicaActuator):
 
     def __init__(self, owner: str = "test", engine: FakeEngine | None = None, **settings: Any) -> None:
         self.engine = engine or FakeEngine()
-        super().__init__(FakeRuntime(owner, self.engine), **{"retry_s": 0.05, **settings})
+        super().__init__(
+            FakeRuntime(owner, self.engine), **{"retry_s": 0.05, "connect": self.engine.connect, **settings}
+        )

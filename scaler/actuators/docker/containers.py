@@ -20,6 +20,7 @@ REVISION = "io.scaler.revision"
 REPLICA = "io.scaler.replica"
 CREATED = "io.scaler.created"
 GRACE = "io.scaler.grace-seconds"
+PORT = "io.scaler.port"
 
 # Labels cannot be changed once a container exists; its name can, and the engine keeps it.
 STOPPING_SUFFIX = ".stopping"
@@ -42,11 +43,14 @@ class Run:
     started_at: float | None
     ended_at: float | None
     detail: str
+    address: str | None = None
 
 
 def labels(owner: str, plan: Blueprint) -> dict[str, str]:
     """Return the labels by which a replica is known again. No value of the environment is among them."""
+    port = {} if plan.target_port is None else {PORT: str(plan.target_port)}
     return {
+        **port,
         OWNER: owner,
         WORKLOAD: plan.workload,
         REVISION: plan.revision,
@@ -56,8 +60,10 @@ def labels(owner: str, plan: Blueprint) -> dict[str, str]:
     }
 
 
-def create_options(api: Any, owner: str, plan: Blueprint, network: str | None) -> dict[str, Any]:
-    """Return the arguments of the SDK's `create_container`."""
+def create_options(
+    api: Any, owner: str, plan: Blueprint, network: str | None, names: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the arguments of the SDK's `create_container`; `names` are further host names and their addresses."""
     container = plan.container
     resources = container.resources
     limits: dict[str, Any] = {}
@@ -72,7 +78,7 @@ def create_options(api: Any, owner: str, plan: Blueprint, network: str | None) -
         # As in Kubernetes: a command replaces the image's entry point and drops its default arguments.
         "entrypoint": list(container.command) or None,
         "command": list(container.args) or None,
-        "environment": dict(plan.environment),
+        "environment": plan.environment_at(plan.target_port),
         "labels": labels(owner, plan),
         "host_config": api.create_host_config(
             **limits,
@@ -81,6 +87,7 @@ def create_options(api: Any, owner: str, plan: Blueprint, network: str | None) -
                 for mount in volumes.mounts(plan.app, container, VolumeKind.EMPTY_DIR)
             ],
             network_mode=network,
+            extra_hosts=dict(names) or None,
             # Restarts are ours: the engine's own policies know neither probes nor our back-off, and would bring
             # back what we stopped.
             restart_policy={"Name": "no"},
@@ -103,7 +110,19 @@ def run_of(inspected: Mapping[str, Any]) -> Run:
         detail = "killed for lack of memory" if state.get("OOMKilled") else f"exit code {state['ExitCode']}"
         if state.get("Error"):
             detail += f": {state['Error']}"
-    return Run(running, _timestamp(state["StartedAt"]), ended_at, detail)
+    return Run(running, _timestamp(state["StartedAt"]), ended_at, detail, _address(inspected))
+
+
+def row_of(inspected: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an inspection as the row of a listing that it would be."""
+    return {
+        "Id": inspected["Id"],
+        "Names": [inspected["Name"]],
+        "State": inspected["State"]["Status"],
+        "Labels": inspected["Config"]["Labels"],
+        "Created": _timestamp(inspected["Created"]) or 0.0,
+        "NetworkSettings": inspected["NetworkSettings"],
+    }
 
 
 def unit_of(row: Mapping[str, Any], run: Run | None) -> Unit | None:
@@ -111,7 +130,6 @@ def unit_of(row: Mapping[str, Any], run: Run | None) -> Unit | None:
     state, marks = state_of(row), row["Labels"]
     if state is None or not {WORKLOAD, REVISION, REPLICA} <= marks.keys():
         return None
-    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
     if run and state is not UnitState.CREATED:
         # Inspected after it was listed: a listing that says otherwise is older.
         state = UnitState.RUNNING if run.running else UnitState.ENDED
@@ -127,9 +145,15 @@ def unit_of(row: Mapping[str, Any], run: Run | None) -> Unit | None:
         stopping=any(name.endswith(STOPPING_SUFFIX) for name in row["Names"]),
         started_at=run.started_at if run else None,
         ended_at=ended.ended_at if ended else None,
-        address=next((each["IPAddress"] for each in networks.values() if each.get("IPAddress")), None),
+        address=run.address if run else _address(row),
         detail=ended.detail if ended else "",
+        port=int(port) if (port := marks.get(PORT, "")).isdecimal() else None,
     )
+
+
+def _address(row: Mapping[str, Any]) -> str | None:
+    networks = (row.get("NetworkSettings") or {}).get("Networks") or {}
+    return next((each["IPAddress"] for each in networks.values() if each.get("IPAddress")), None)
 
 
 def _number(text: str | None, otherwise: float) -> float:

@@ -9,10 +9,10 @@ from signal import Signals
 from typing import Any, TypeVar
 
 import requests
-from docker.errors import APIError, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 
 from scaler.actuators.docker import containers, volumes
-from scaler.actuators.docker.client import EngineClient, for_each
+from scaler.actuators.docker.client import EngineClient, for_each, translated
 from scaler.actuators.docker.events import EventStream
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.docker.images import Images
@@ -28,24 +28,34 @@ T = TypeVar("T")
 class DockerRuntime(Runtime):
     """Containers of one owner. One listing serves all; a container is inspected once for each of its runs."""
 
-    def __init__(self, owner: str, client: EngineClient, network: str | None) -> None:
+    def __init__(
+        self,
+        owner: str,
+        client: EngineClient,
+        network: str | None,
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
         self._owner = owner
         self._label = f"{containers.OWNER}={owner}"
         self._client = client
         self._network = network
+        self._names = names
         self._images = Images(client)
         self._events: EventStream | None = None
         self._changed: Callable[[], None] = lambda: None
+        self._ended: Callable[[str], None] = lambda _: None
         self._runs: dict[str, containers.Run] = {}
         self._outdated: set[str] = set()
         self._foreign_signals = ForeignSignals()
         # Created here and not started yet: no shutdown has signalled these, so they need not wait for its end.
         self._new: set[str] = set()
+        # Images that were there when they were last needed.
+        self._present: set[str] = set()
         self._statistics = ContainerStatistics(client)
 
-    async def open(self, changed: Callable[[], None]) -> None:
+    async def open(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """See `Runtime.open`."""
-        self._changed = changed
+        self._changed, self._ended = changed, ended
         self._events = EventStream(self._client, self._label, self._happened)
 
     async def close(self) -> None:
@@ -65,6 +75,8 @@ class DockerRuntime(Runtime):
             self._foreign_signals.happened(container_id, action, asyncio.get_running_loop().time())
             self._outdated.add(container_id)
             self._runs.pop(container_id, None)
+            if action == "die":
+                self._ended(container_id)
         self._changed()
 
     async def units(self) -> Sequence[Unit]:
@@ -108,34 +120,78 @@ class DockerRuntime(Runtime):
         """See `Runtime.prepare`."""
         volumes.check(app)
         for container in app.containers:
-            await self._images.ensure(container.image, app.registries)
+            if container.image not in self._present:
+                await self._images.ensure(container.image, app.registries)
+                self._present.add(container.image)
 
     async def create(self, plan: Blueprint) -> str:
         """See `Runtime.create`."""
-
-        def create(api: Any) -> str:
-            return str(api.create_container(**containers.create_options(api, self._owner, plan, self._network))["Id"])
-
-        with _naming(plan):
-            unit_id = await self._client.call(create)
+        unit_id = await self._making(plan, self._creation(plan))
         self._new.add(unit_id)
         return unit_id
 
-    async def start(self, unit_id: str, plan: Blueprint) -> None:
+    async def start(self, unit_id: str, plan: Blueprint) -> Unit | None:
         """See `Runtime.start`."""
+        if unit_id not in self._new:
+            await self._foreign_signals.quiet()
+        start = self._beginning(plan)
+        with _naming(plan):
+            unit = await self._client.call(lambda api: start(api, unit_id))
+        self._new.discard(unit_id)
+        return unit
+
+    async def launch(self, plan: Blueprint) -> Unit | None:
+        """See `Runtime.launch`: all in one go, as nothing has to be looked at between."""
+        create, start = self._creation(plan), self._beginning(plan)
+
+        def launch(api: Any) -> Unit | None:
+            unit_id = create(api)
+            try:
+                with translated():
+                    return start(api, unit_id)
+            except ReplicaRejected:
+                with _unless_over():
+                    api.remove_container(unit_id, v=True, force=True)
+                raise
+
+        return await self._making(plan, launch)
+
+    async def _making(self, plan: Blueprint, make: Callable[[Any], T]) -> T:
+        """Make something of the app's image; one that was there and is gone is pulled again."""
+        with _naming(plan):
+            try:
+                return await self._client.call(make)
+            except ReplicaRejected as error:
+                if not isinstance(error.__cause__, ImageNotFound):
+                    raise
+        self._present.discard(plan.container.image)
+        await self.prepare(plan.app)
+        with _naming(plan):
+            return await self._client.call(make)
+
+    def _creation(self, plan: Blueprint) -> Callable[[Any], str]:
+        names = self._names()
+
+        def create(api: Any) -> str:
+            options = containers.create_options(api, self._owner, plan, self._network, names)
+            return str(api.create_container(**options)["Id"])
+
+        return create
+
+    def _beginning(self, plan: Blueprint) -> Callable[[Any, str], Unit | None]:
         files = volumes.archive(plan)
 
-        def start(api: Any) -> None:
-            with contextlib.suppress(NotFound):
+        def start(api: Any, unit_id: str) -> Unit | None:
+            try:
                 if files is not None:
                     api.put_archive(unit_id, "/", files)
                 api.start(unit_id)
+                inspected = api.inspect_container(unit_id)
+            except NotFound:
+                return None
+            return containers.unit_of(containers.row_of(inspected), containers.run_of(inspected))
 
-        if unit_id not in self._new:
-            await self._foreign_signals.quiet()
-        with _naming(plan):
-            await self._client.call(start)
-        self._new.discard(unit_id)
+        return start
 
     async def mark_stopping(self, unit_id: str) -> None:
         """See `Runtime.mark_stopping`."""

@@ -15,7 +15,7 @@ class ProcessActuator(ReplicaActuator):
     Args:
         owner: Marks what belongs to this service.
         state_dir: Where records and logs of replicas are kept.
-        settings: Arguments of `ReplicaActuator`: `backoff`, `dns_suffix`, `listing_max_age_s`, `retry_s`.
+        settings: Arguments of `ReplicaActuator`: `balancer`, `backoff`, `dns_suffix`, `listing_max_age_s`, `retry_s`.
     """
 
     kind: ClassVar[str] = "process"

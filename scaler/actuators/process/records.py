@@ -25,6 +25,7 @@ class Record:
         id: Names its folder, and is its mark in the process's environment.
         pid: Its process; None before its first start, and while a start is under way.
         identity: Tells that process from a later one with the same pid; see `processes.identity`.
+        port: Where it is to take requests; None for an app without ingress.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Record:
     pid: int | None = None
     identity: str = ""
     started_at: float | None = None
+    port: int | None = None
 
 
 class Records:
@@ -55,17 +57,25 @@ class Records:
 
     def all(self) -> Iterator[Record]:
         """Return the owner's records."""
-        if not self._folder.is_dir():
-            return
-        for folder in self._folder.iterdir():
-            record = self.get(folder.name)
-            if record is not None:
-                yield record
+        return (record for record in self._every() if record.owner == self._owner)
+
+    def ports(self) -> set[int]:
+        """Return the ports that were given to replicas, of any owner."""
+        return {record.port for record in self._every() if record.port is not None}
 
     def get(self, replica_id: str) -> Record | None:
         """Return a record; None when there is none, or it is another owner's."""
+        record = self._read(replica_id)
+        return record if record is not None and record.owner == self._owner else None
+
+    def _every(self) -> Iterator[Record]:
+        if self._folder.is_dir():
+            found = (self._read(folder.name) for folder in self._folder.iterdir())
+            yield from (record for record in found if record is not None)
+
+    def _read(self, replica_id: str) -> Record | None:
         try:
-            record = Record(**json.loads((self.folder(replica_id) / "record.json").read_bytes()))
+            return Record(**json.loads((self.folder(replica_id) / "record.json").read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             return None  # removed, or interrupted while it was made: nothing was started
         except (ValueError, TypeError):
@@ -74,7 +84,6 @@ class Records:
                 self._reported.add(replica_id)
                 _log.warning("replica_record_unreadable", folder=str(self.folder(replica_id)))
             return None
-        return record if record.owner == self._owner else None
 
     def put(self, record: Record) -> None:
         """Write a record: wholly or, when interrupted, not at all."""

@@ -13,16 +13,19 @@ from pathlib import Path
 from signal import SIGKILL, Signals
 from typing import TypeVar
 
-from scaler.actuators.process import processes
+from scaler.actuators.process import ports, processes
 from scaler.actuators.process.consumption import Consumption
 from scaler.actuators.process.records import Record, Records
-from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
+from scaler.actuators.runtime import LOCALHOST, Blueprint, Runtime, Unit, UnitState
 from scaler.actuators.threads import run_to_end
 from scaler.model import App
 from scaler.ports.actuator import Usage
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 T = TypeVar("T")
+
+# A run that was shorter may have ended because it could not listen at its port.
+_LASTING_S = 5.0
 
 
 class ProcessRuntime(Runtime):
@@ -37,13 +40,14 @@ class ProcessRuntime(Runtime):
         self._records = Records(state_dir, owner)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="processes")
         self._changed: Callable[[], None] = lambda: None
+        self._over: Callable[[str], None] = lambda _: None
         self._watched: dict[int, int] = {}
         self._consumption = Consumption()
         self._ends: dict[str, tuple[str, float, str]] = {}
 
-    async def open(self, changed: Callable[[], None]) -> None:
+    async def open(self, changed: Callable[[], None], ended: Callable[[str], None]) -> None:
         """See `Runtime.open`."""
-        self._changed = changed
+        self._changed, self._over = changed, ended
 
     async def close(self) -> None:
         """See `Runtime.close`."""
@@ -54,11 +58,11 @@ class ProcessRuntime(Runtime):
     async def units(self) -> Sequence[Unit]:
         """See `Runtime.units`."""
         listed = await self._call(self._list)
-        running = {pid for pid, unit in listed if pid is not None and unit.state is UnitState.RUNNING}
-        for gone in self._watched.keys() - running:
+        running = {pid: unit.id for pid, unit in listed if pid is not None and unit.state is UnitState.RUNNING}
+        for gone in self._watched.keys() - running.keys():
             self._unwatch(gone)
-        for pid in running:
-            self._watch(pid)
+        for pid, unit_id in running.items():
+            self._watch(pid, unit_id)
         return [unit for _, unit in listed]
 
     async def usage(self, unit_ids: Sequence[str]) -> Sequence[Usage]:
@@ -93,12 +97,15 @@ class ProcessRuntime(Runtime):
             created_at=time.time(),
             grace_s=plan.app.termination_grace_period_s,
         )
-        await self._call(lambda: self._records.put(record))
+        await self._call(lambda: self._create(record, plan))
         return record.id
 
-    async def start(self, unit_id: str, plan: Blueprint) -> None:
+    async def start(self, unit_id: str, plan: Blueprint) -> Unit | None:
         """See `Runtime.start`."""
-        await self._call(lambda: self._start(unit_id, plan))
+        pid, unit = await self._call(lambda: self._start(unit_id, plan))
+        if pid is not None:
+            self._watch(pid, unit_id)
+        return unit
 
     async def mark_stopping(self, unit_id: str) -> None:
         """See `Runtime.mark_stopping`."""
@@ -141,7 +148,7 @@ class ProcessRuntime(Runtime):
 
         return await run_to_end(self._thread, work)
 
-    def _watch(self, pid: int) -> None:
+    def _watch(self, pid: int, unit_id: str) -> None:
         if pid in self._watched:
             return
         try:
@@ -150,15 +157,16 @@ class ProcessRuntime(Runtime):
             self._changed()
             return
         self._watched[pid] = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._ended, pid)
+        asyncio.get_running_loop().add_reader(descriptor, self._ended, pid, unit_id)
 
     def _unwatch(self, pid: int) -> None:
         descriptor = self._watched.pop(pid)
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
 
-    def _ended(self, pid: int) -> None:
+    def _ended(self, pid: int, unit_id: str) -> None:
         self._unwatch(pid)
+        self._over(unit_id)
         self._changed()
 
     # In the thread
@@ -170,16 +178,33 @@ class ProcessRuntime(Runtime):
         counted = self._consumption.of_tree(record.pid)
         return Usage(unit_id, self._consumption.at_s, *counted) if counted else None
 
-    def _start(self, unit_id: str, plan: Blueprint) -> None:
+    def _create(self, record: Record, plan: Blueprint) -> None:
+        port = None if plan.target_port is None else ports.choose(self._records.ports())
+        self._records.put(replace(record, port=port))
+
+    def _start(self, unit_id: str, plan: Blueprint) -> tuple[int | None, Unit | None]:
         record = self._records.get(unit_id)
-        if record is None or (record.pid and processes.identity(record.pid) == record.identity):
-            return
-        # Without a pid first: were we killed right after the spawn, the process is found by its mark.
-        record = replace(record, pid=None, identity="")
-        self._records.put(record)
-        argv = (*plan.container.command, *plan.container.args)
-        pid = processes.spawn(unit_id, argv, plan.environment, self._records.folder(unit_id))
-        self._adopt(record, pid)
+        if record is None:
+            return None, None
+        if record.pid is None or processes.identity(record.pid) != record.identity:
+            # Without a pid first: were we killed right after the spawn, the process is found by its mark.
+            record = replace(record, pid=None, identity="", port=self._port(record))
+            self._records.put(record)
+            argv = (*plan.container.command, *plan.container.args)
+            environment = plan.environment_at(record.port)
+            pid = processes.spawn(unit_id, argv, environment, self._records.folder(unit_id))
+            record = self._adopt(record, pid)
+        return self._unit(record)
+
+    def _port(self, record: Record) -> int | None:
+        """Return where the next run is to listen: where the last one did, unless that may have been why it ended."""
+        if record.port is None:
+            return None
+        _, ended_at, _ = self._ends.get(record.id, ("", time.time(), ""))
+        lasted_s = 0.0 if record.started_at is None else ended_at - record.started_at
+        if ports.free(record.port, reuse=lasted_s >= _LASTING_S):
+            return record.port
+        return ports.choose(self._records.ports())
 
     def _adopt(self, record: Record, pid: int) -> Record:
         record = replace(record, pid=pid, identity=processes.identity(pid) or "ended", started_at=time.time())
@@ -215,5 +240,7 @@ class ProcessRuntime(Runtime):
             stopping=record.stopping,
             started_at=record.started_at,
             ended_at=ended_at,
+            address=LOCALHOST,
             detail=detail,
+            port=record.port,
         )
