@@ -33,7 +33,7 @@ class Keeper:
         blueprint_of: Returns what a unit is made of; None while no manifest says so, and for units that nobody
             asked for since this service started. Such units are not restarted, and of probes only their port's counts.
         leaving: Returns whether a unit is to be stopped soon, so that it is not restarted.
-        started: Called with a unit that was restarted, as it is right after.
+        started: Called with a unit that was restarted, as it is right after; None when it is gone.
         acted: Called after the engine was made to do something.
         reported: Called with a workload's name when probes changed a replica's health.
         backoff: Waits before restarts in place.
@@ -47,7 +47,7 @@ class Keeper:
         *,
         blueprint_of: Callable[[Unit], Blueprint | None],
         leaving: Callable[[str], bool],
-        started: Callable[[Unit], None],
+        started: Callable[[Unit | None], None],
         acted: Callable[[], None],
         reported: Callable[[str], None],
         backoff: CrashBackoff,
@@ -216,8 +216,7 @@ class Keeper:
             return
         history.restarts += 1
         history.restart_at = None
-        if unit_now is not None:
-            self._started(unit_now)
+        self._started(unit_now)
 
     async def _probe(self, unit: Unit) -> None:
         running_s = time.time() - unit.started_at if unit.started_at else 0.0
