@@ -31,7 +31,7 @@ class Drains:
         balancer: What has to let go of a replica before it is told to stop.
         replica_of: Returns a unit as the balancer is to see it.
         stop: Tells a unit to stop.
-        changed: Called with a workload's name after one of its replicas began to drain, or was called back.
+        changed: Called with a workload's name after a replica began to drain, was called back, or is told to stop.
         retry_s: Wait before an engine is asked again that did not take the stop.
     """
 
@@ -108,6 +108,7 @@ class Drains:
             self.call_back(unit.workload, [unit.id])
             return
         drain.stopping = True
+        self._changed(unit.workload)
         while self._drains.get(unit.id) is drain:
             try:
                 await self._stop(unit)

@@ -123,14 +123,15 @@ class ReplicaActuator(Actuator):
             and unit.revision == app.revision
         ]  # fmt: skip
         drained, stops = self._end(workload.name, [unit for unit in units if unit.id in victims])
-        plans: list[Blueprint] = []
+        begun: set[str] = set()
         starts: list[asyncio.Task[str]] = []
         try:
             if unstarted or steps.create:
                 blueprint("", workload.name, app, dns_suffix=self._dns_suffix)  # is it runnable at all?
                 await self._runtime.prepare(app)
             plans = [self._blueprint(new_name(workload.name, app), workload.name, app) for _ in range(steps.create)]
-            self._begun |= {each.name for each in (*unstarted, *plans)}
+            begun = {unit.name for unit in unstarted} | {each.name for each in plans}
+            self._begun |= begun
             starts = [self._operations.begin(workload.name, self._resume(unit, app)) for unit in unstarted]
             starts += [self._operations.begin(workload.name, self._create(each)) for each in plans]
         finally:
@@ -139,7 +140,7 @@ class ReplicaActuator(Actuator):
             if workload.name not in self._applied:
                 self._applied.add(workload.name)  # not before: what the first count stops is not to be restarted
                 self._picture.stale()
-            self._begun -= {each.name for each in (*unstarted, *plans)}
+            self._begun -= begun
         revisions = {app.revision, *(unit.revision for unit in units)}
         self._apps[workload.name] = {
             revision: known for revision, known in self._apps[workload.name].items() if revision in revisions
