@@ -11,14 +11,15 @@ from dataclasses import replace
 import pytest
 
 from scaler.actuators.crashes import CrashBackoff
-from scaler.model import App, Probe, ProbeKind, Replica, ReplicaState, TcpSocket, Workload
+from scaler.model import App, Probe, ProbeKind, ReplicaState, TcpSocket, Workload
 from scaler.ports.errors import ReplicaRejected
 from scaler.testing.observing import PATIENCE_S, changes_of, engine_lacks, eventually, states, workload
-from scaler.testing.scaling_contract import BreakableScalingContract, ScalingContract
+from scaler.testing.scaling_contract import BreakableScalingContract
+from scaler.testing.serving_contract import ServingContract
 
 
-class ActuatorContract(ScalingContract):
-    """What `Actuator` promises of apps, besides what it promises of any target."""
+class ActuatorContract(ServingContract):
+    """What `Actuator` promises of apps, with ingress and without, besides what it promises of any target."""
 
     def workload(self, behaviour: str = "serve", name: str = "worker", *, grace_s: float = 2.0) -> Workload:
         """See `ScalingContract.workload`."""
@@ -41,10 +42,6 @@ class ActuatorContract(ScalingContract):
     @abstractmethod
     async def existing(self, owner: str) -> list[str]:
         """Return all that really exists for an owner: replicas, ended ones included, and what was made for them."""
-
-    @abstractmethod
-    async def kill(self, replica: Replica) -> None:
-        """End a replica's process from outside."""
 
     @abstractmethod
     async def start_foreign(self) -> Callable[[], bool]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scaler.actuators.docker.actuator import DockerActuator
-from scaler.model import App, Container, Replica
+from scaler.model import App, Container, Ingress, Replica
 from scaler.ports.actuator import Actuator
 from scaler.testing.actuator_contract import BreakableActuatorContract
 from scaler.testing.observing import sigterm_ignored
@@ -23,6 +23,7 @@ SCRIPTS = {
     "stubborn": "trap '' TERM; while :; do sleep 0.05; done",
     "crash": "exit 3",
     "busy": "trap 'exit 0' TERM; while :; do :; done",
+    "listen": "trap 'exit 0' TERM; httpd -f -p $PORT -h /www & wait $!",
 }
 
 
@@ -48,6 +49,9 @@ class TestDockerActuator(BreakableActuatorContract):
 
     def app(self, behaviour: str = "serve") -> App:
         return App((Container("worker", image=f"scaler-test-{behaviour}"),), termination_grace_period_s=2.0)
+
+    def listener(self) -> App:
+        return App((Container("web", image="scaler-test-listen"),), ingress=Ingress(8080))
 
     def unstartable(self) -> App:
         return App((Container("worker", image="scaler-test-serve", command=("no-such-command",)),))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from scaler.actuators.routing import RoutingActuator
-from scaler.model import App, Container, Replica
+from scaler.model import App, Container, Endpoint, Ingress, Replica
 from scaler.ports.actuator import Actuator
 from scaler.testing.actuator_contract import BreakableActuatorContract
 from scaler.testing.actuators import FakeActuator, FakeEngine
@@ -25,6 +26,12 @@ class TestFakeActuator(BreakableActuatorContract):
 
     def app(self, behaviour: str = "serve") -> App:
         return App((Container("worker", image="fake", command=(behaviour,)),))
+
+    def listener(self) -> App:
+        return replace(self.app(), ingress=Ingress(8080))
+
+    async def accepts(self, endpoint: Endpoint) -> bool:
+        return not await self.engine.connect(endpoint, 1.0)
 
     def unstartable(self) -> App:
         self.engine.failing_starts = 2

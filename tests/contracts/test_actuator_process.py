@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from scaler.actuators.process.actuator import ProcessActuator
-from scaler.model import App, Container, Replica
+from scaler.model import App, Container, Ingress, Replica
 from scaler.ports.actuator import Actuator
 from scaler.testing.actuator_contract import ActuatorContract
 from scaler.testing.observing import sigterm_ignored
@@ -49,6 +50,10 @@ class TestProcessActuator(ActuatorContract):
             (Container("worker", image="", command=("sh", "-c"), args=(SCRIPTS[behaviour],)),),
             termination_grace_period_s=2.0,
         )
+
+    def listener(self) -> App:
+        script = f"exec {sys.executable} -m http.server --bind 127.0.0.1 $PORT"
+        return App((Container("web", image="", command=("sh", "-c"), args=(script,)),), ingress=Ingress(8080))
 
     def unstartable(self) -> App:
         return App((Container("worker", image="", command=("no-such-command",)),))
