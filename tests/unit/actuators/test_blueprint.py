@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from scaler.actuators.runtime import blueprint
-from scaler.model import App, Container, EnvVar
+from scaler.model import App, Container, EnvVar, Ingress
 from scaler.ports.errors import ReplicaRejected
 
 
@@ -31,6 +31,25 @@ def test_the_manifest_wins_and_of_equal_names_the_last() -> None:
     variables = (("A", "1"), ("A", "2"), ("CONTAINER_APP_NAME", "mine"))
     environment = blueprint("r", "api", app(*variables), dns_suffix="d").environment
     assert (environment["A"], environment["CONTAINER_APP_NAME"]) == ("2", "mine")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        pytest.param((), ("61000", "61000"), id="injected"),
+        pytest.param((("PORT", "9000"),), ("9000", "61000"), id="the-manifest-wins"),
+        pytest.param((("PORT", "8080"),), ("61000", "61000"), id="the-target-port-means-the-replicas-own"),
+    ],
+)
+def test_a_replica_is_told_its_port(variables: tuple[tuple[str, str], ...], expected: tuple[str, str]) -> None:
+    served = replace(app(*variables), ingress=Ingress(8080))
+    environment = blueprint("r", "api", served, dns_suffix="d").environment_at(61_000)
+    assert (environment["PORT"], environment["CONTAINER_APP_PORT"]) == expected
+
+
+def test_without_ingress_there_is_no_port() -> None:
+    plan = blueprint("r", "api", app(), dns_suffix="d")
+    assert plan.environment_at(plan.target_port) == plan.environment
 
 
 def test_no_secret_is_in_its_repr() -> None:

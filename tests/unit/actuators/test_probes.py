@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from scaler.actuators.probes import Health, Prober
-from scaler.model import HttpGet, Probe, ProbeKind
+from scaler.actuators.probes import Health, Prober, aimed
+from scaler.model import Endpoint, HttpGet, Probe, ProbeKind, TcpSocket
+from scaler.testing import virtual_time
 
 
 class Site:
@@ -87,3 +88,54 @@ async def test_startup_gates_liveness(site: Site, prober: Prober) -> None:
     site.status = 200
     assert (await watching).reason == "liveness probe failed: HTTP status 503"
     assert reported[-1] == Health(started=True, ready=True)
+
+
+def test_probes_of_the_target_port_are_aimed_at_the_replicas_own() -> None:
+    probes = [
+        Probe(ProbeKind.STARTUP, HttpGet(8080, "/")),
+        Probe(ProbeKind.READINESS, TcpSocket(8080, host="localhost")),
+        Probe(ProbeKind.LIVENESS, TcpSocket(9090)),
+    ]
+    assert [each.check.port for each in aimed(probes, 8080, 61_000)] == [61_000, 61_000, 9090]
+    assert aimed(probes, 8080, 8080) == tuple(probes)
+    elsewhere = Probe(ProbeKind.READINESS, TcpSocket(8080, host="db.example"))
+    assert aimed([elsewhere], 8080, 61_000) == (elsewhere,)
+
+
+def test_a_readiness_probe_of_the_port_is_asked_as_soon_as_it_accepts() -> None:
+    """Not a period after the try that came too early; until then the replica is starting."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        reported: list[tuple[float, Health]] = []
+
+        async def connect(endpoint: Endpoint, timeout_s: float) -> str:
+            del endpoint, timeout_s
+            return "" if loop.time() >= 0.5 else "refused"
+
+        class OpenProber(Prober):
+            """Its HTTP always answers."""
+
+            async def _check(self, probe: Probe, host: str) -> str:
+                del probe, host
+                return ""
+
+        prober = OpenProber(connect)
+        watching = asyncio.create_task(
+            prober.watch(
+                [Probe(ProbeKind.READINESS, HttpGet(8080), period_s=240)],
+                "192.0.2.1",
+                0.0,
+                lambda health: reported.append((loop.time(), health)),
+                8080,
+            )
+        )
+        await asyncio.sleep(1)
+        watching.cancel()
+        await asyncio.wait([watching])
+        assert reported[0] == (0.0, Health(detail="refused"))
+        at, health = reported[-1]
+        assert health == Health(started=True, ready=True)
+        assert 0.5 <= at < 0.55
+
+    virtual_time.run(main())

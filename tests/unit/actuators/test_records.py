@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -28,3 +30,17 @@ def test_others_cannot_look_into_replicas_whatever_the_state_dir_allows(tmp_path
     tmp_path.chmod(0o755)
     Records(tmp_path, "us").put(RECORD)
     assert (tmp_path / "replicas").stat().st_mode & 0o077 == 0
+
+
+def test_records_of_earlier_versions_have_no_port(tmp_path: Path) -> None:
+    records = Records(tmp_path, "us")
+    records.put(RECORD)
+    path = tmp_path / "replicas" / "good" / "record.json"
+    path.write_text(json.dumps({name: value for name, value in asdict(RECORD).items() if name != "port"}))
+    assert list(records.all()) == [RECORD]
+
+
+def test_ports_of_all_owners_are_known(tmp_path: Path) -> None:
+    Records(tmp_path, "us").put(replace(RECORD, port=61_000))
+    Records(tmp_path, "them").put(replace(RECORD, id="other", owner="them", port=61_001))
+    assert Records(tmp_path, "us").ports() == {61_000, 61_001}
