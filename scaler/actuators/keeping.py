@@ -120,6 +120,12 @@ class Keeper:
             task = asyncio.create_task(self._perform(duty, unit, previous), name=f"actuator:{duty[0]}:{unit.name}")
             self._tasks[unit.id] = (duty, task)
 
+    def ended(self, unit_id: str) -> None:
+        """Probe a unit no more: its run is over, and whoever answers at its port by now is somebody else."""
+        held = self._tasks.get(unit_id)
+        if held and held[0][0] == "probe":
+            self._release(unit_id)
+
     async def settle(self) -> None:
         """Wait for calls to the engine about units that are listed no more, such as a removal that is not over."""
         if self._ending:

@@ -194,6 +194,7 @@ class Picture:
         unit = next((unit for unit in self._units() if unit.id == unit_id), None)
         if unit is not None and unit.state is UnitState.RUNNING:
             self._ended[unit_id] = unit.started_at, asyncio.get_running_loop().time()
+            self._keeper.ended(unit_id)
             self._drains.ended(unit_id)
             self._report(unit.workload)
 
