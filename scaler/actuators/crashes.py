@@ -35,6 +35,15 @@ class CrashHistory:
     restart_at: float | None = None
     _last_ended: float | None = None
 
+    def began(self, started_at: float | None) -> None:
+        """Take note of a run: one that follows a known end is the restart that was waited for, and counted once.
+
+        What asked the engine for it may have been cut off before it got the answer.
+        """
+        if self.restart_at is not None and started_at is not None and started_at != self._last_ended:
+            self.restarts += 1
+            self.restart_at = None
+
     def ended(self, started_at: float | None, ended_at: float | None, backoff: CrashBackoff) -> bool:
         """Take note of an end; returns False when this very run's end is known already.
 

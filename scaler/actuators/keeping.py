@@ -111,6 +111,8 @@ class Keeper:
 
     def attend(self, unit: Unit) -> None:
         """Give one unit its duty."""
+        if history := self._crashes.get(unit.id):
+            history.began(unit.started_at)
         duty = self._duty(unit)
         held = self._tasks.get(unit.id)
         if held and held[0] == duty and not held[1].done():
@@ -220,8 +222,6 @@ class Keeper:
             history.restart_at = time.time() + self._backoff.delay_s(history.ends_in_a_row)
             log.warning("replica_not_restarted", workload=unit.workload, replica=unit.name, error=str(error))
             return
-        history.restarts += 1
-        history.restart_at = None
         self._started(unit_now)
 
     async def _probe(self, unit: Unit) -> None:

@@ -29,7 +29,8 @@ _LINGER = """
 import os, socket
 server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
 client = socket.create_connection(server.getsockname())
-server.accept()[0].close()
+while server.accept()[1] != client.getsockname():
+    pass
 client.recv(1)
 """
 

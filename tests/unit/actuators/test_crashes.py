@@ -25,3 +25,18 @@ def test_a_long_run_makes_the_next_end_a_first_one() -> None:
     assert history.ends_in_a_row == 2
     history.ended(700.0, 1300.0, backoff)
     assert history.ends_in_a_row == 1
+
+
+def test_a_restart_is_counted_once_however_it_is_noticed() -> None:
+    history = CrashHistory()
+    history.began(1.0)
+    assert history.ended(1.0, 2.0, CrashBackoff())
+    history.restart_at = 3.0
+    for _ in range(2):
+        history.began(1.0)  # a listing that is older than the restart
+        assert history.restarts == 0
+    for _ in range(2):
+        history.began(3.0)
+        assert (history.restarts, history.restart_at) == (1, None)
+    history.began(4.0)  # by hand
+    assert history.restarts == 1
