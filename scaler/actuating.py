@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import structlog
 
 from scaler.actuators.compose.actuator import ComposeActuator
@@ -13,6 +15,7 @@ from scaler.engine.state_dir import StateDir
 from scaler.model import COMPOSE_SERVICE
 from scaler.ports.actuator import Actuator
 from scaler.ports.errors import ConfigError, EngineUnavailable
+from scaler.ports.load_balancer import LoadBalancer
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +45,28 @@ async def choose(wanted: str, directory: StateDir, *, network: str | None) -> st
 
 
 def make_actuator(
-    kind: str, directory: StateDir, *, network: str | None, compose: ComposeActuator | None = None
+    kind: str,
+    directory: StateDir,
+    *,
+    network: str | None,
+    compose: ComposeActuator | None = None,
+    balancer: LoadBalancer | None = None,
+    names: Callable[[], Mapping[str, str]] = dict,
 ) -> Actuator:
-    """Return what scales everything: apps of this state dir's owner, and what runs elsewhere."""
+    """Return what scales everything: apps of this state dir's owner, and what runs elsewhere.
+
+    Args:
+        kind: What runs apps; see `choose`.
+        directory: Whose owner's replicas are ours.
+        network: Docker network that containers join.
+        compose: What scales compose's services; None makes one.
+        balancer: What gives requests to replicas of apps with ingress; None is nothing.
+        names: See `DockerActuator`.
+    """
     if kind == "docker":
-        apps: Actuator = DockerActuator(directory.owner, network=network)
+        apps: Actuator = DockerActuator(directory.owner, network=network, names=names, balancer=balancer)
     else:
-        apps = ProcessActuator(directory.owner, directory.path)
+        apps = ProcessActuator(directory.owner, directory.path, balancer=balancer)
     return RoutingActuator(apps, {COMPOSE_SERVICE: compose or ComposeActuator()})
 
 

@@ -84,7 +84,7 @@ class Picture:
             with contextlib.suppress(EngineUnavailable, TimeoutError):
                 async with asyncio.timeout(_ADOPTION_S):
                     await self._snapshot.get()
-                    while any(unit.endpoint and not self._keeper.judged(unit) for unit in self._units()):
+                    while any(map(self._unjudged, self._units())):
                         await self._news.wait()
         self._serving.open()
         self._tell_all()
@@ -188,6 +188,9 @@ class Picture:
 
     def _units(self) -> Iterator[Unit]:
         return itertools.chain.from_iterable(self._snapshot.seen.values())
+
+    def _unjudged(self, unit: Unit) -> bool:
+        return unit.endpoint is not None and not unit.stopping and not self._keeper.judged(unit)
 
     def _run_ended(self, unit_id: str) -> None:
         """Take note that a unit runs no more, before any listing shows how it ended."""

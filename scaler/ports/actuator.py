@@ -83,9 +83,10 @@ class Actuator(AbstractAsyncContextManager["Actuator"], ABC):
         """Start or stop replicas until `count` of the workload's present revision are there or on their way.
 
         Returns as soon as every start command is accepted and every surplus replica was told to stop; it does not
-        wait for readiness or for ends. Starts run side by side. Replicas not yet ready are stopped first, then the
-        youngest. Replicas of an older revision are stopped when as many of the new one are ready, or at once when
-        the count is 0. Repeating it changes nothing.
+        wait for readiness or for ends. Starts run side by side. Replicas not yet ready are stopped first, then those
+        with the fewest requests, then the youngest. Those that may have requests drain first, which is not waited for
+        either; they are called back before others are started. Replicas of an older revision are stopped when as many
+        of the new one are ready, or at once when the count is 0. Repeating it changes nothing.
 
         Raises:
             EngineUnavailable: The engine does not answer.

@@ -50,6 +50,7 @@ class Records:
         self._ended_logs = state_dir / "logs"
         self._owner = owner
         self._reported: set[str] = set()
+        self._ports: dict[str, int | None] | None = None
 
     def folder(self, replica_id: str) -> Path:
         """Return a replica's folder."""
@@ -61,7 +62,9 @@ class Records:
 
     def ports(self) -> set[int]:
         """Return the ports that were given to replicas, of any owner."""
-        return {record.port for record in self._every() if record.port is not None}
+        if self._ports is None:
+            self._ports = {record.id: record.port for record in self._every()}
+        return {port for port in self._ports.values() if port is not None}
 
     def get(self, replica_id: str) -> Record | None:
         """Return a record; None when there is none, or it is another owner's."""
@@ -87,6 +90,8 @@ class Records:
 
     def put(self, record: Record) -> None:
         """Write a record: wholly or, when interrupted, not at all."""
+        if self._ports is not None:
+            self._ports[record.id] = record.port
         folder = self.folder(record.id)
         self._folder.mkdir(exist_ok=True, mode=0o700)
         (folder / "work").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,6 +101,8 @@ class Records:
 
     def remove(self, record: Record) -> None:
         """Remove a replica's folder; its log becomes its workload's latest."""
+        if self._ports is not None:
+            self._ports.pop(record.id, None)
         folder = self.folder(record.id)
         log = folder / "output.log"
         if log.is_file() and log.stat().st_size:

@@ -88,6 +88,23 @@ class ProcessRuntime(Runtime):
 
     async def create(self, plan: Blueprint) -> str:
         """See `Runtime.create`."""
+        return (await self._call(lambda: self._create(plan))).id
+
+    async def launch(self, plan: Blueprint) -> Unit | None:
+        """See `Runtime.launch`: all in one go, as nothing has to be looked at between."""
+
+        def launch() -> tuple[int | None, Unit]:
+            record = self._create(plan)
+            try:
+                return self._spawn(record, plan)
+            except ReplicaRejected:
+                self._records.remove(record)
+                raise
+
+        pid, unit = await self._call(launch)
+        return self._watched_from_now(pid, unit)
+
+    def _create(self, plan: Blueprint) -> Record:
         record = Record(
             id=secrets.token_hex(8),
             owner=self._owner,
@@ -96,15 +113,19 @@ class ProcessRuntime(Runtime):
             revision=plan.revision,
             created_at=time.time(),
             grace_s=plan.app.termination_grace_period_s,
+            port=None if plan.target_port is None else ports.choose(self._records.ports()),
         )
-        await self._call(lambda: self._create(record, plan))
-        return record.id
+        self._records.put(record)
+        return record
 
     async def start(self, unit_id: str, plan: Blueprint) -> Unit | None:
         """See `Runtime.start`."""
         pid, unit = await self._call(lambda: self._start(unit_id, plan))
-        if pid is not None:
-            self._watch(pid, unit_id)
+        return self._watched_from_now(pid, unit)
+
+    def _watched_from_now(self, pid: int | None, unit: Unit | None) -> Unit | None:
+        if pid is not None and unit is not None:
+            self._watch(pid, unit.id)
         return unit
 
     async def mark_stopping(self, unit_id: str) -> None:
@@ -178,23 +199,22 @@ class ProcessRuntime(Runtime):
         counted = self._consumption.of_tree(record.pid)
         return Usage(unit_id, self._consumption.at_s, *counted) if counted else None
 
-    def _create(self, record: Record, plan: Blueprint) -> None:
-        port = None if plan.target_port is None else ports.choose(self._records.ports())
-        self._records.put(replace(record, port=port))
-
     def _start(self, unit_id: str, plan: Blueprint) -> tuple[int | None, Unit | None]:
         record = self._records.get(unit_id)
         if record is None:
             return None, None
-        if record.pid is None or processes.identity(record.pid) != record.identity:
-            # Without a pid first: were we killed right after the spawn, the process is found by its mark.
-            record = replace(record, pid=None, identity="", port=self._port(record))
-            self._records.put(record)
-            argv = (*plan.container.command, *plan.container.args)
-            environment = plan.environment_at(record.port)
-            pid = processes.spawn(unit_id, argv, environment, self._records.folder(unit_id))
-            record = self._adopt(record, pid)
-        return self._unit(record)
+        if record.pid is not None and processes.identity(record.pid) == record.identity:
+            return self._unit(record)
+        # Without a pid first: were we killed right after the spawn, the process is found by its mark.
+        record = replace(record, pid=None, identity="", port=self._port(record))
+        self._records.put(record)
+        return self._spawn(record, plan)
+
+    def _spawn(self, record: Record, plan: Blueprint) -> tuple[int | None, Unit]:
+        argv = (*plan.container.command, *plan.container.args)
+        environment = plan.environment_at(record.port)
+        pid = processes.spawn(record.id, argv, environment, self._records.folder(record.id))
+        return self._unit(self._adopt(record, pid))
 
     def _port(self, record: Record) -> int | None:
         """Return where the next run is to listen: where the last one did, unless that may have been why it ended."""
