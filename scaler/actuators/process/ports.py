@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
 from collections.abc import Collection
@@ -30,10 +31,12 @@ def choose(taken: Collection[int], *, connecting: tuple[int, int] | None = None)
         EngineUnavailable: No port is free.
     """
     low, high = connecting or _connecting()
-    outside = [*range(_LOWEST, min(low, _HIGHEST + 1)), *range(max(high + 1, _LOWEST), _HIGHEST + 1)]
-    within = range(max(low, _LOWEST), min(high, _HIGHEST) + 1)
-    for candidates in (outside, within):
-        order: list[int] = random.sample(candidates, len(candidates))
+    below, above = range(_LOWEST, min(low, _HIGHEST + 1)), range(max(high + 1, _LOWEST), _HIGHEST + 1)
+    for candidates in ((below, above), (range(max(low, _LOWEST), min(high, _HIGHEST) + 1),)):
+        count = sum(map(len, candidates))
+        # From a random one on, so that services which do not know of each other seldom meet.
+        begin = random.randrange(count) if count else 0  # noqa: S311 - no secret
+        order = itertools.islice(itertools.cycle(itertools.chain(*candidates)), begin, begin + count)
         for port in order:
             if port not in taken and free(port):
                 return port
