@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from scaler.actuators.runtime import LOCALHOST
@@ -36,7 +36,7 @@ def choose(taken: Collection[int], *, connecting: tuple[int, int] | None = None)
         count = sum(map(len, candidates))
         # From a random one on, so that services which do not know of each other seldom meet.
         begin = random.randrange(count) if count else 0  # noqa: S311 - no secret
-        order = itertools.islice(itertools.cycle(itertools.chain(*candidates)), begin, begin + count)
+        order: Iterator[int] = itertools.islice(itertools.cycle(itertools.chain(*candidates)), begin, begin + count)
         for port in order:
             if port not in taken and free(port):
                 return port
