@@ -14,7 +14,7 @@ from scaler.model.app import (
     VolumeKind,
     VolumeMount,
 )
-from scaler.model.decision import Decision, Limit, Reason, Rule, TriggerOutcome
+from scaler.model.decision import ConcurrencyWindows, Decision, Limit, Reason, Rule, TriggerOutcome
 from scaler.model.ingress import (
     AddressRestriction,
     CorsPolicy,
@@ -40,7 +40,7 @@ from scaler.model.policy import (
 )
 from scaler.model.reading import Reading
 from scaler.model.replica import Endpoint, Replica, ReplicaCounts, ReplicaState, ready_count, staying
-from scaler.model.state import DecisionState, Recommendation, ScaleEvent
+from scaler.model.state import ConcurrencyState, DecisionState, FlightSecond, Recommendation, ScaleEvent
 from scaler.model.usage import ReplicaSample, Resource
 from scaler.model.workload import COMPOSE_SERVICE, ForeignTarget, SourceLocation, Trigger, Workload
 
@@ -49,6 +49,8 @@ __all__ = [
     "AddressRestriction",
     "App",
     "ConcurrencyPolicy",
+    "ConcurrencyState",
+    "ConcurrencyWindows",
     "Container",
     "CorsPolicy",
     "CustomDomain",
@@ -59,6 +61,7 @@ __all__ = [
     "EnvVar",
     "Fallback",
     "FallbackBehavior",
+    "FlightSecond",
     "ForeignTarget",
     "Hold",
     "HttpGet",

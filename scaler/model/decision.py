@@ -51,16 +51,34 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class ConcurrencyWindows:
+    """What the windows of a number of requests in flight say: Knative's two averages.
+
+    Attributes:
+        stable: The time-weighted average over the stable window, in requests.
+        panic: That over the panic window.
+        panicking: The short average has wanted a multiple of the ready replicas within the last stable window, so that
+            the count only rises.
+    """
+
+    stable: float
+    panic: float
+    panicking: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TriggerOutcome:
     """What one trigger said and what it wants.
 
     Attributes:
-        value: The value used, after KEDA's rounding to thousandths; None when unknown.
+        value: The value used, after KEDA's rounding to thousandths; None when unknown. For requests in flight it is
+            the average over the stable window, or the number held now while no replica is ready.
         active: Whether it counts as active.
         wants: Its proposal before any limit; None when it has none.
         error: Why it is unknown; kept beside the value while a fallback stands in for it.
         fallback: The value is the fallback's.
         within_tolerance: The deviation from the target was small enough to ignore.
+        windows: For requests in flight, what the averages are; None for all else, and while it is unknown.
     """
 
     name: str
@@ -73,6 +91,7 @@ class TriggerOutcome:
     error: str | None = None
     fallback: bool = False
     within_tolerance: bool = False
+    windows: ConcurrencyWindows | None = None
 
 
 @dataclass(frozen=True, slots=True)

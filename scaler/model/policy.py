@@ -39,6 +39,8 @@ class ConcurrencyPolicy:
         max_down_rate: At least the ready replicas divided by this.
         scale_down_delay_s: The highest count wanted within this time holds.
         activation_scale: The least count other than zero.
+        weighted: Recent seconds weigh more than older ones (`metric-aggregation-algorithm: weighted-exponential`)
+            instead of all the same (`linear`).
     """
 
     stable_window_s: float = 60.0
@@ -48,6 +50,7 @@ class ConcurrencyPolicy:
     max_down_rate: float = 2.0
     scale_down_delay_s: float = 0.0
     activation_scale: int = 1
+    weighted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

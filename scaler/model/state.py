@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,41 @@ class ScaleEvent:
     total: int
 
 
+class FlightSecond(NamedTuple):
+    """Requests in flight within one second of the clock; the newest one may still be open.
+
+    Attributes:
+        second: Its number, whole seconds of the decision's clock.
+        request_seconds: Their number, summed over the time that is known.
+        known_s: How much of the second that is; what it leaves out is not taken for zero.
+    """
+
+    second: int
+    request_seconds: float
+    known_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConcurrencyState:
+    """Memory of one trigger on requests in flight.
+
+    Attributes:
+        seconds: What was in flight within the stable window, oldest first; empty for a workload at rest.
+        in_flight: The number last read.
+        read_at: When that was; None when it was not read last time, or before a restart.
+        panic_since: When the panic window last wanted far more than was ready; None while not panicking.
+        panic_replicas: The highest count wanted since that began.
+        delay: Counts that can still be the highest of the scale-down delay, oldest first, falling.
+    """
+
+    seconds: tuple[FlightSecond, ...] = ()
+    in_flight: float = 0.0
+    read_at: float | None = None
+    panic_since: float | None = None
+    panic_replicas: int = 0
+    delay: tuple[Recommendation, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionState:
     """Memory of one workload. All times are in the seconds that `decide` is given as `now`.
@@ -44,6 +80,7 @@ class DecisionState:
         lowest: Recommendations that can still be the lowest of the scale-up window, oldest first, rising.
         events: Changes within the longest rate-limit period, oldest first.
         failures: Failed readings in a row by trigger name; a trigger that last succeeded is absent.
+        concurrency: What triggers on requests in flight remember, by name; absent until first read.
     """
 
     created_at: float
@@ -54,3 +91,4 @@ class DecisionState:
     lowest: tuple[Recommendation, ...] = ()
     events: tuple[ScaleEvent, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
+    concurrency: Mapping[str, ConcurrencyState] = field(default_factory=dict)

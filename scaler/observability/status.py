@@ -34,6 +34,14 @@ class ReplicaView(BaseModel):
     detail: str
 
 
+class WindowsView(BaseModel):
+    """The averages of requests in flight, and whether the short one made the count jump."""
+
+    stable: float
+    panic: float
+    panicking: bool
+
+
 class TriggerView(BaseModel):
     """One trigger: what it last said and wants.
 
@@ -54,6 +62,7 @@ class TriggerView(BaseModel):
     within_tolerance: bool = False
     changes_at: float | None = None
     changes_zone: str = "UTC"
+    windows: WindowsView | None = None
 
 
 class LimitView(BaseModel):
@@ -199,6 +208,8 @@ def _trigger_views(workload: Workload, decision: Decision | None, readings: Mapp
                 outcome.fallback,
                 outcome.within_tolerance,
             )
+            if outcome.windows is not None:
+                view.windows = WindowsView.model_validate(outcome.windows, from_attributes=True)
         if (reading := readings.get(policy.name)) is not None:
             view.changes_at, view.changes_zone = reading.changes_at, reading.changes_zone
         views.append(view)
