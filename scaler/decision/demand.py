@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from scaler.decision.concurrency import Proposal
 from scaler.decision.fallback import applies_to, fallback_milli
 from scaler.decision.proposals import milli, propose, target_milli
 from scaler.decision.usage import NotMeasured, average
@@ -32,7 +33,8 @@ class Demand:
         unknown: Some trigger has no value and no fallback stands in for it.
         undecided: Because of that it cannot be told whether there is work.
         wants: The highest proposal; None when no trigger has one.
-        changes_at: When the first of the readings changes by the mere passing of time; None when none says so.
+        changes_at: When the first of the readings, or of the averages taken of them, changes by the mere passing of
+            time; None when none says so.
     """
 
     outcomes: tuple[TriggerOutcome, ...]
@@ -44,9 +46,21 @@ class Demand:
 
 
 def assess(
-    policy: ScalingPolicy, readings: Mapping[str, Reading], replicas: ReplicaCounts, failures: Mapping[str, int]
+    policy: ScalingPolicy,
+    readings: Mapping[str, Reading],
+    replicas: ReplicaCounts,
+    failures: Mapping[str, int],
+    in_flight: Mapping[str, Proposal],
 ) -> Demand:
-    """Return what the triggers ask for with these replicas, given each one's failed readings in a row."""
+    """Return what the triggers ask for with these replicas.
+
+    Args:
+        policy: The manifest's rules.
+        readings: One per trigger, by name.
+        replicas: What exists.
+        failures: Failed readings in a row, by trigger.
+        in_flight: What the triggers on requests in flight ask for, by name.
+    """
     # KEDA: a workload that only its own resource use scales is never inactive, because at zero it uses nothing.
     only_resources = all(trigger.kind is TriggerKind.RESOURCE for trigger in policy.triggers)
     outcomes = []
@@ -56,11 +70,16 @@ def assess(
     changes_at: float | None = None
     for trigger in policy.triggers:
         reading = readings.get(trigger.name, _UNREAD)
-        outcome = _assess_one(trigger, policy, reading, replicas, failures, only_resources=only_resources)
+        followed = in_flight.get(trigger.name)
+        if followed is None:
+            outcome = _assess_one(trigger, policy, reading, replicas, failures, only_resources=only_resources)
+        else:
+            outcome = _assess_in_flight(trigger, followed)
         outcomes.append(outcome)
         active = active or outcome.active
-        if reading.changes_at is not None and (changes_at is None or reading.changes_at < changes_at):
-            changes_at = reading.changes_at
+        for moment in (reading.changes_at, followed.changes_at if followed else None):
+            if moment is not None and (changes_at is None or moment < changes_at):
+                changes_at = moment
         proposal = outcome.wants
         if proposal is None:
             unknown = True
@@ -118,6 +137,19 @@ def _assess_one(
         error,
         fallback,
         tolerated,
+    )
+
+
+def _assess_in_flight(trigger: TriggerPolicy, followed: Proposal) -> TriggerOutcome:
+    return TriggerOutcome(
+        trigger.name,
+        trigger.type,
+        trigger.target,
+        trigger.metric_type,
+        followed.value,
+        followed.active,
+        followed.wants,
+        windows=followed.windows,
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
 from scaler.decision import rate_limits, stabilization
-from scaler.model import DecisionState, Recommendation, ScaleEvent, ScalingPolicy
+from scaler.model import ConcurrencyState, DecisionState, Recommendation, ScaleEvent, ScalingPolicy
 
 
 def initial_state(now: float) -> DecisionState:
@@ -23,9 +24,19 @@ def rewound(state: DecisionState, now: float) -> DecisionState:
     if state.decided_at is None:
         return state
     shift = now - state.decided_at
+    shift_in_seconds = math.floor(now) - math.floor(state.decided_at)
 
     def moved(at: float | None) -> float | None:
         return None if at is None else at + shift
+
+    def moved_flight(flight: ConcurrencyState) -> ConcurrencyState:
+        return replace(
+            flight,
+            seconds=tuple(each._replace(second=each.second + shift_in_seconds) for each in flight.seconds),
+            read_at=moved(flight.read_at),
+            panic_since=moved(flight.panic_since),
+            delay=tuple(replace(item, at=item.at + shift) for item in flight.delay),
+        )
 
     return DecisionState(
         created_at=state.created_at + shift,
@@ -36,6 +47,7 @@ def rewound(state: DecisionState, now: float) -> DecisionState:
         lowest=tuple(replace(item, at=item.at + shift) for item in state.lowest),
         events=tuple(replace(event, at=event.at + shift) for event in state.events),
         failures=state.failures,
+        concurrency={name: moved_flight(flight) for name, flight in state.concurrency.items()},
     )
 
 
@@ -56,7 +68,11 @@ def resumed(policy: ScalingPolicy, state: DecisionState, now: float) -> Decision
 
     After a short interruption the windows go on where they were. After one as long as the scale-down window nothing
     is left in it, and a single low reading would scale down: then the windows begin anew, as the HPA's do.
+    What was in flight in between is not known, however short it was.
     """
+    if state.concurrency:
+        unread = {name: replace(flight, read_at=None) for name, flight in state.concurrency.items()}
+        state = replace(state, concurrency=unread)
     if state.decided_at is None or now - state.decided_at < policy.scale_down.stabilization_window_s:
         return state
     return replace(state, windows_since=None)
@@ -78,6 +94,7 @@ def after(
     recommendation: int | None,
     change: int,
     failures: Mapping[str, int],
+    concurrency: Mapping[str, ConcurrencyState],
 ) -> DecisionState:
     """Return the memory after a step that recommended a count (None: nothing to remember) and changed the count."""
     highest, lowest = state.highest, state.lowest
@@ -96,4 +113,5 @@ def after(
         lowest=lowest,
         events=events,
         failures=failures,
+        concurrency=concurrency,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scaler.decision import activation, memory, steps
+from scaler.decision import activation, concurrency, memory, steps
 from scaler.decision.course import Course
 from scaler.decision.demand import Demand, assess
 from scaler.decision.fallback import failures_after
@@ -32,7 +32,8 @@ def decide(
     if state.decided_at is not None and now < state.decided_at:
         state = memory.rewound(state, now)
     failures = failures_after(policy, state, readings, now)
-    demand = assess(policy, readings, replicas, failures)
+    followed = concurrency.follow(policy, state, readings, replicas, now)
+    demand = assess(policy, readings, replicas, failures, followed.proposals)
     current = replicas.spec
     held = _held(policy, demand, current)
     if held is not None:
@@ -51,10 +52,12 @@ def decide(
         recommendation=step.recommendation,
         change=count - current,
         failures=failures,
+        concurrency=followed.memory,
     )
     settled = demand
-    if not count == current == replicas.status == replicas.ready:
-        settled = assess(policy, readings, ReplicaCounts.settled(count), failures)
+    if followed.proposals or not count == current == replicas.status == replicas.ready:
+        in_flight = concurrency.settled(policy, followed, readings, count, now)
+        settled = assess(policy, readings, ReplicaCounts.settled(count), failures, in_flight)
     upcoming = next_change_at(policy, state, settled, count, now)
     return _decision(step.course, step.reason, demand, current=current, now=now, upcoming=upcoming), state
 
