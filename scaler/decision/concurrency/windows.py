@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from scaler.model import FlightSecond
 
-# Knative rounds its averages to as many digits.
-_DIGITS = 6
+# Knative rounds its averages to millionths, halves up.
+_PARTS = 1_000_000
 # Of the weighted average: the share that a whole window has, and the least that its last second has.
 _WINDOW_SHARE = 0.9999
 _LEAST_SHARE = 0.2
@@ -69,7 +69,7 @@ def average(seconds: Sequence[FlightSecond], second: int, length: int, *, weight
 
 def mean(request_seconds: float, known_s: float) -> float | None:
     """Return the average number in flight, rounded as Knative does; None where no time is known."""
-    return round(request_seconds / known_s, _DIGITS) if known_s else None
+    return math.floor(request_seconds / known_s * _PARTS + 0.5) / _PARTS if known_s else None
 
 
 def last_share(length: int) -> float:
