@@ -74,7 +74,8 @@ class Hold:
     Attributes:
         max_requests: As many wait at most; others are answered 503 at once.
         timeout_s: As long each waits at most; then it is answered 503.
-        waiting_page: HTML that a browser gets instead of being held, and that loads itself again; None holds it too.
+        waiting_page: HTML that a browser gets instead of being held, and that loads itself again; empty for the
+            default page. None: browsers are held like others.
         exclusions: Requests that neither wait nor start anything.
     """
 

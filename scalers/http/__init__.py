@@ -1,1 +1,13 @@
-"""Requests to the app itself, as the ingress counts them."""
+"""Requests to the app itself, as the ingress counts them: `http`.
+
+Connection:
+    None. The ingress tells what it holds and what its proxies have in flight: the held ones at every moment, those of
+    proxies as of their latest report (every 250 ms). Only the trigger's own app is counted, so the app needs
+    `properties.configuration.ingress`; any other target is refused with the manifest.
+
+    Authentication parameters: none.
+
+Outages:
+    Before a proxy has told for the first time what it has in flight, the number is unknown: the count does not go
+    down, and other triggers go on. The first reading after it averages over the whole time since the last one.
+"""
