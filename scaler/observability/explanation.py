@@ -60,7 +60,16 @@ def _describe_trigger(trigger: TriggerView) -> str:
         notes.append(f"fallback, because {trigger.error}")
     wants = "no count" if trigger.wants is None else trigger.wants
     value = shown(trigger.value) + describe_until(trigger)
-    return f"{subject}: value {value}, {target}, {', '.join(notes)}, wants {wants}"
+    return f"{subject}: value {value}, {target}, {', '.join(notes)}, wants {wants}{_describe_windows(trigger)}"
+
+
+def _describe_windows(trigger: TriggerView) -> str:
+    """Return what the averages of requests in flight are; nothing for other triggers."""
+    if trigger.windows is None:
+        return ""
+    shown, windows = trigger.metric_type.shown, trigger.windows
+    panic = ", panicking: the count only rises" if windows.panicking else ""
+    return f" (in flight on average: stable window {shown(windows.stable)}, panic window {shown(windows.panic)}{panic})"
 
 
 def describe_until(trigger: TriggerView) -> str:

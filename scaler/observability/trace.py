@@ -53,8 +53,8 @@ class TraceRecorder(Recorder):
             recorded = {"samples": [asdict(sample) for sample in reading.samples]}
         else:
             # The decision takes what is no number as 0 (KEDA), and JSON has no other way to say it.
-            value = reading.value if reading.value is not None and math.isfinite(reading.value) else 0.0
-            more = {"active": reading.active, "changes_at": reading.changes_at}
+            value = _finite(reading.value) or 0.0
+            more = {"active": reading.active, "changes_at": reading.changes_at, "mean": _finite(reading.mean)}
             told = {key: each for key, each in more.items() if each is not None}
             recorded = {"value": value, **told} if told else value
         self._readings.setdefault(workload.name, {})[trigger] = recorded
@@ -64,7 +64,7 @@ class TraceRecorder(Recorder):
         readings = self._readings.pop(workload.name, {})
         if self._file is None:
             return
-        line = {"t": round(decision.at, 3), "workload": workload.name, "readings": readings}
+        line = {"t": decision.at, "workload": workload.name, "readings": readings}
         try:
             self._file.write(json.dumps(line) + "\n")
         except OSError as error:
@@ -80,3 +80,7 @@ class TraceRecorder(Recorder):
         if file is not None:
             with suppress(OSError):  # what could not be written is tried once more
                 file.close()
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else number

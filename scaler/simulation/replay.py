@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from scaler.decision import decide, initial_state
-from scaler.model import Decision, Reading, ReplicaCounts, Workload
+from scaler.model import Decision, Reading, ReplicaCounts, TriggerOutcome, Workload
 from scaler.simulation.trace import TraceStep
 
 # Times in a trace are seconds with a fraction; epoch seconds leave a double about this many exact digits of it.
@@ -40,6 +40,7 @@ class Row:
                     "target": outcome.target,
                     "wants": outcome.wants,
                     "error": outcome.error,
+                    **_windows(outcome),
                 }
                 for outcome in decision.triggers
             ],
@@ -124,6 +125,8 @@ def simulate(
         counts = simulated.observed(step.t, replicas=step.replicas, ready=step.ready)
         decision, state = decide(policy, state, readings, counts, start + step.t)
         simulated.resize(decision.desired, step.t)
+        # An average belongs to the time before its own step; after it what was read holds.
+        readings.update((name, replace(readings[name], mean=None)) for name in step.readings)
         upcoming = decision.next_change_at
         yield Row(step.t, decision, None if upcoming is None else round(upcoming - start, _TIME_DIGITS))
 
@@ -141,6 +144,11 @@ def summarize(rows: Iterable[Row]) -> Summary:
             zero_s += elapsed_s if previous.decision.desired == 0 else 0.0
         previous = row
     return Summary(replica_seconds, changes, zero_s)
+
+
+def _windows(outcome: TriggerOutcome) -> dict[str, Any]:
+    """Return what the windows of requests in flight say; nothing for any other trigger."""
+    return {} if outcome.windows is None else {"windows": asdict(outcome.windows)}
 
 
 def _since_epoch(reading: Reading, start: float) -> Reading:

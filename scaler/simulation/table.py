@@ -37,4 +37,7 @@ def _describe(outcome: TriggerOutcome) -> str:
     if outcome.value is None:
         return f"{outcome.name}=unknown"
     shown = outcome.metric_type.shown
-    return f"{outcome.name}={shown(outcome.value)}/{shown(outcome.target)}"
+    text = f"{outcome.name}={shown(outcome.value)}/{shown(outcome.target)}"
+    if outcome.windows is not None:
+        text += f" (panic {shown(outcome.windows.panic)}{', panicking' if outcome.windows.panicking else ''})"
+    return text

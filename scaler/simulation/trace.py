@@ -21,7 +21,7 @@ class TraceStep:
     Attributes:
         t: Seconds; only differences between steps mean something.
         readings: What triggers reported, by name; one that is not here keeps its last reading. `changes_at` is in the
-            seconds of `t`.
+            seconds of `t`. A number in flight holds from that moment on, and a `mean` is that of the time up to it.
         replicas: How many replicas there are; None when they follow the decision.
         ready: How many of them are ready; None when that follows too.
     """
@@ -58,6 +58,7 @@ class _Reading(BaseModel):
     error: Annotated[str, Field(strict=True)] | None = None
     samples: tuple[_Sample, ...] | None = None
     changes_at: _Finite | None = None
+    mean: _Amount | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -66,6 +67,8 @@ class _Reading(BaseModel):
             return {"value": given}
         if isinstance(given, dict) and sum(given.get(key) is not None for key in ("value", "error", "samples")) != 1:
             raise ValueError("a value, samples or an error, only one of them")
+        if isinstance(given, dict) and given.get("mean") is not None and given.get("value") is None:
+            raise ValueError("a value beside the mean")
         return given
 
 
@@ -129,6 +132,7 @@ def _step(line: _Line) -> TraceStep:
             active=reading.active,
             error=reading.error,
             changes_at=reading.changes_at,
+            mean=reading.mean,
             samples=None
             if reading.samples is None
             else tuple(ReplicaSample(**dict(sample)) for sample in reading.samples),

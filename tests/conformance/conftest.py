@@ -1,4 +1,4 @@
-"""Recorded answers of the real HPA and KEDA code, and an account of every case that we answer differently."""
+"""Recorded answers of the real HPA, KEDA and Knative code, and an account of every case that we answer differently."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if name == ACCOUNT
     )
     if lines:
-        terminalreporter.section("conformance with the HPA and KEDA")
+        terminalreporter.section("conformance with the HPA, KEDA and Knative")
         for line in lines:
             terminalreporter.write_line(line)
 

@@ -130,3 +130,4 @@ def test_the_delay_is_that_of_knatives_own_tables(account: Any) -> None:
             window = delay.with_count(window, float(index), value, case["buckets"], granularity_s=1)
             found.append(window[0].replicas)
         assert found == case["expected"], case["id"]
+    account.close("table-knative-max-window", len(indexed), {})

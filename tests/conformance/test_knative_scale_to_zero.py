@@ -149,10 +149,31 @@ def check(name: str, cases: list[dict[str, Any]], account: Any, rules: dict[str,
 
 
 def test_zero_and_bounds_are_those_of_knative(recorded: Any, account: Any) -> None:
-    check("knative-kpa-scaler", recorded("knative-kpa-scaler"), account, {})
+    check(
+        "knative-kpa-scaler",
+        recorded("knative-kpa-scaler"),
+        account,
+        {
+            "cooldown-is-strict": 7,
+            "no-activation-deadline": 34,
+            "no-credit-for-holding": 5,
+            "no-initial-scale": 103,
+            "no-probe": 38,
+        },
+    )
 
 
 @pytest.mark.skipif(not UPSTREAM.exists(), reason="Knative's own tables are not beside the checkout")
 def test_zero_and_bounds_are_those_of_knatives_own_tables(account: Any) -> None:
     with gzip.open(UPSTREAM, "rt") as lines:
-        check("table-knative-kpa-scaler", [json.loads(line) for line in lines], account, {})
+        check(
+            "table-knative-kpa-scaler",
+            [json.loads(line) for line in lines],
+            account,
+            {
+                "cooldown-is-strict": 6,
+                "no-activation-deadline": 2,
+                "no-credit-for-holding": 2,
+                "no-initial-scale": 2,
+            },
+        )

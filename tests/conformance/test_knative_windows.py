@@ -106,7 +106,7 @@ def check_windows(name: str, cases: list[dict[str, Any]], account: Any, rules: d
             else:
                 assert resized, (case["id"], at)
                 assert case["base_unix"] == RECORDED_BASE, (case["id"], at)
-                account.explain("resize-by-the-machine-clock")
+                account.explain("resize-keeps-what-is-known")
     account.close(name, total, rules)
 
 
@@ -115,7 +115,7 @@ def test_averages_are_those_of_knative(recorded: Any, account: Any) -> None:
         "knative-windows (averages)",
         recorded("knative-windows"),
         account,
-        {"resize-by-the-machine-clock": 32, "silence-is-not-zero": 7732},
+        {"resize-keeps-what-is-known": 32, "silence-is-not-zero": 7732},
     )
 
 
