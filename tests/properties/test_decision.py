@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from scaler.decision import decide, initial_state
 from scaler.model import (
+    ConcurrencyPolicy,
     Decision,
     DecisionState,
     Direction,
@@ -65,7 +66,21 @@ readings = st.one_of(
     st.just(Reading(0.0)),
     st.builds(Reading, value=st.floats(-10, 200), active=st.booleans()),
     st.just(Reading.failed("down")),
+    st.builds(Reading, value=st.integers(0, 100).map(float), mean=st.integers(0, 400).map(lambda part: part / 4)),
     st.builds(Reading, value=st.sampled_from([0.0, 40.0]), active=st.booleans(), changes_at=st.floats(990, 1100)),
+)
+
+
+flights = st.builds(
+    ConcurrencyPolicy,
+    stable_window_s=st.sampled_from([6.0, 20.0, 60.0, 150.0]),
+    panic_window_s=st.sampled_from([1.0, 2.0, 6.0]),
+    panic_threshold=st.sampled_from([1.1, 2.0, 10.0]),
+    max_up_rate=st.sampled_from([1.1, 2.0, 1000.0]),
+    max_down_rate=st.sampled_from([1.1, 2.0, 1000.0]),
+    scale_down_delay_s=st.sampled_from([0.0, 0.0, 5.0, 30.0]),
+    activation_scale=st.sampled_from([1, 1, 3]),
+    weighted=st.sampled_from([False, False, False, True]),
 )
 
 
@@ -83,6 +98,7 @@ def triggers(draw: st.DrawFn, name: str) -> TriggerPolicy:
         kind=kind,
         exact=draw(st.booleans()),
         busy_start=draw(st.booleans()),
+        concurrency=draw(st.none() | flights) if kind is TriggerKind.EXTERNAL else None,
     )
 
 
