@@ -87,7 +87,8 @@ def settled(
             trigger,
             trigger.concurrency,
             followed.memory[trigger.name],
-            readings[trigger.name],
+            followed.proposals[trigger.name].windows,
+            reading=readings[trigger.name],
             count=count,
             now=now,
         )
@@ -123,22 +124,30 @@ def _follow(
         length = windows.length_of(max(rules.stable_window_s, rules.panic_window_s))
         seconds = windows.cover(seconds, memory.read_at, now, level, length)
     memory = replace(memory, seconds=seconds, in_flight=value, read_at=now)
-    return _propose(trigger, rules, memory, reading, replicas=replicas, now=now)
+
+    def average(window_s: float) -> float:
+        found = windows.average(seconds, math.floor(now), windows.length_of(window_s), weighted=rules.weighted)
+        return value if found is None else found
+
+    averages = ConcurrencyWindows(average(rules.stable_window_s), average(rules.panic_window_s), panicking=False)
+    return _propose(trigger, rules, memory, averages, reading=reading, replicas=replicas, now=now)
 
 
 def _settled(
     trigger: TriggerPolicy,
     rules: ConcurrencyPolicy,
     memory: ConcurrencyState,
-    reading: Reading,
+    averages: ConcurrencyWindows,
     *,
+    reading: Reading,
     count: int,
     now: float,
 ) -> Proposal:
     value = memory.in_flight
     if count == 0 and value == 0:
         return _AT_REST
-    proposal, after = _propose(trigger, rules, memory, reading, replicas=ReplicaCounts.settled(count), now=now)
+    counts = ReplicaCounts.settled(count)
+    proposal, after = _propose(trigger, rules, memory, averages, reading=reading, replicas=counts, now=now)
     # What stays as it is: the number in flight, or the average that came with it.
     levels = {value, value if reading.mean is None else _amount(reading.mean)}
     held = 0.0 if count else value
@@ -154,31 +163,28 @@ def _propose(
     trigger: TriggerPolicy,
     rules: ConcurrencyPolicy,
     memory: ConcurrencyState,
-    reading: Reading,
+    averages: ConcurrencyWindows,
     *,
+    reading: Reading,
     replicas: ReplicaCounts,
     now: float,
 ) -> tuple[Proposal, ConcurrencyState]:
-    def over(window_s: float) -> float:
-        found = windows.average(memory.seconds, math.floor(now), windows.length_of(window_s), weighted=rules.weighted)
-        return memory.in_flight if found is None else found
-
-    stable, panic = over(rules.stable_window_s), over(rules.panic_window_s)
     # While nothing serves there is nothing to average: from zero straight to what is held.
     held = 0.0 if replicas.ready else memory.in_flight
+    value = max(averages.stable, held)
     wants, memory = autoscaler.scale(
         rules,
         trigger.target,
         memory,
-        stable=max(stable, held),
-        panic=max(panic, held),
+        stable=value,
+        panic=max(averages.panic, held),
         ready=replicas.ready,
         now=now,
     )
     # What came and went keeps up what is there, but starts nothing: nobody waits for it any more.
     active = memory.in_flight > trigger.activation or (bool(reading.active) and replicas.spec > 0)
-    shown = ConcurrencyWindows(stable, panic, panicking=memory.panic_since is not None)
-    return Proposal(wants, max(stable, held), active, shown), memory
+    shown = replace(averages, panicking=memory.panic_since is not None)
+    return Proposal(wants, value, active, shown), memory
 
 
 def _interrupted(memory: ConcurrencyState, rules: ConcurrencyPolicy, now: float) -> bool:

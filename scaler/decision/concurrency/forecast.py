@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 from scaler.decision.concurrency import autoscaler, delay, windows
-from scaler.model import ConcurrencyPolicy, ConcurrencyState, FlightSecond
+from scaler.model import ConcurrencyPolicy, ConcurrencyState
 
 # So far ahead is looked; a longer window is looked at again by then.
 _HORIZON_S = 120
+# What sums of pieces of a second may differ by.
+_EVEN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ def _averages_move_it_at(
     rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, course: Course, now: float
 ) -> float | None:
     level = course.level
+    near = level * _EVEN
     even = level == memory.in_flight and all(
-        math.isclose(each.request_seconds, level * each.known_s) for each in memory.seconds
+        abs(request_seconds - level * known_s) <= near for _, request_seconds, known_s in memory.seconds
     )
     if rules.weighted:
         # Its shares do not add up to one, so that it moves even then.
@@ -58,57 +60,56 @@ def _averages_move_it_at(
         return None
     lengths = [windows.length_of(window_s) for window_s in (rules.stable_window_s, rules.panic_window_s)]
     ahead_s = min(max(lengths), _HORIZON_S)
-    stable, panic = (_Window(memory.seconds, length, ahead_s, level, now) for length in lengths)
+    instead = memory.in_flight
+    stable, panic = (
+        [
+            max(course.held, instead if average is None else average)
+            for average in _averages(memory, length, ahead_s, level, now)
+        ]
+        for length in lengths
+    )
     second = math.floor(now)
     present: int | None = None
     told: tuple[int, int] | None = None
-    for ahead in range(second, second + ahead_s + 1):
-        # Within a second either average goes one way only, so that its ends tell.
-        for whole in (False, True):
-            found = [
-                max(course.held, memory.in_flight if (value := window.average(ahead, whole=whole)) is None else value)
-                for window in (stable, panic)
-            ]
-            needed = (math.ceil(found[0] / target), math.ceil(found[1] / target))
-            if needed == told:
-                continue
-            told = needed
-            wants, _ = autoscaler.scale(
-                rules, target, memory, stable=found[0], panic=found[1], ready=course.ready, now=now
-            )
-            if present is None:
-                present = wants
-            elif wants != present:
-                return float(ahead)
+    for index, (for_stable, for_panic) in enumerate(zip(stable, panic, strict=True)):
+        needed = (math.ceil(for_stable / target), math.ceil(for_panic / target))
+        if needed == told:
+            continue
+        told = needed
+        wants, _ = autoscaler.scale(
+            rules, target, memory, stable=for_stable, panic=for_panic, ready=course.ready, now=now
+        )
+        if present is None:
+            present = wants
+        elif wants != present:
+            return float(second + index // 2)
     return float(second + ahead_s) if max(lengths) > ahead_s else None
 
 
-class _Window:
-    """One window as it is from now on, by second."""
+def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float, now: float) -> list[float | None]:
+    """Return the averages at the beginning of each second from now on, the first being now, and at its end.
 
-    def __init__(self, seconds: Sequence[FlightSecond], length: int, ahead_s: int, level: float, now: float) -> None:
-        self.length = length
-        self._now = math.floor(now)
-        self._first = self._now - length + 1
-        known = {each.second: each for each in seconds}
-        nothing = FlightSecond(0, 0.0, 0.0)
-        past = [known.get(second, nothing) for second in range(self._first, self._now + 1)]
-        self._open = past.pop()
-        rest_s = self._now + 1 - now
-        requests = [each.request_seconds for each in past]
-        requests += [self._open.request_seconds + level * rest_s, *[level] * ahead_s]
-        known_s = [each.known_s for each in past]
-        known_s += [self._open.known_s + rest_s, *[1.0] * ahead_s]
-        self._requests = list(accumulate(requests, initial=0.0))
-        self._known_s = list(accumulate(known_s, initial=0.0))
-
-    def average(self, second: int, *, whole: bool) -> float | None:
-        """Return the average when a second begins (the present one: now), or when it is over."""
-        end = second - self._first + (1 if whole else 0)
-        begin = max(0, second - self.length + 1 - self._first)
-        requests = self._requests[end] - self._requests[begin]
-        known_s = self._known_s[end] - self._known_s[begin]
-        if second == self._now and not whole:
-            requests += self._open.request_seconds
-            known_s += self._open.known_s
-        return windows.mean(requests, known_s)
+    Within a second an average goes one way only, so that these tell.
+    """
+    second = math.floor(now)
+    first = second - length + 1
+    requests, known = [0.0] * length, [0.0] * length
+    for number, request_seconds, known_s in memory.seconds:
+        if first <= number <= second:
+            requests[number - first], known[number - first] = request_seconds, known_s
+    present, present_known = requests[-1], known[-1]
+    rest_s = second + 1 - now
+    requests[-1] += level * rest_s
+    known[-1] += rest_s
+    # Sums of all before each second; those ahead are full of the level.
+    sums = list(accumulate((*requests, *repeat(level, ahead_s)), initial=0.0))
+    known_sums = list(accumulate((*known, *repeat(1.0, ahead_s)), initial=0.0))
+    averages = []
+    for begin, end in enumerate(range(length, length + ahead_s + 1)):
+        before, known_before = sums[begin], known_sums[begin]
+        so_far, known_so_far = sums[end - 1] - before, known_sums[end - 1] - known_before
+        if not begin:
+            so_far, known_so_far = so_far + present, known_so_far + present_known
+        averages.append(windows.mean(so_far, known_so_far))
+        averages.append(windows.mean(sums[end] - before, known_sums[end] - known_before))
+    return averages

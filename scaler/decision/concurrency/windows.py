@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from scaler.model import FlightSecond
 
@@ -42,7 +42,12 @@ def cover(
 ) -> tuple[FlightSecond, ...]:
     """Return the window with so many requests in flight from one moment to another, which is its end."""
     newest = math.floor(until)
-    kept = [each for each in seconds if each.second > newest - length]
+    outdated = 0
+    for each in seconds:
+        if each.second > newest - length:
+            break
+        outdated += 1
+    kept = list(seconds[outdated:])
     since = max(since, float(newest - length + 1))
     while since < until:
         second = math.floor(since)
@@ -60,11 +65,13 @@ def average(seconds: Sequence[FlightSecond], second: int, length: int, *, weight
     """
     if weighted:
         return _weighted(seconds, second, length)
-    request_seconds = known_s = 0.0
-    for each in _latest_first(seconds, second, length):
-        request_seconds += each.request_seconds
-        known_s += each.known_s
-    return mean(request_seconds, known_s)
+    total = total_known_s = 0.0
+    for number, request_seconds, known_s in reversed(seconds):
+        if number <= second - length:
+            break
+        total += request_seconds
+        total_known_s += known_s
+    return mean(total, total_known_s)
 
 
 def mean(request_seconds: float, known_s: float) -> float | None:
@@ -81,19 +88,14 @@ def last_share(length: int) -> float:
 def _weighted(seconds: Sequence[FlightSecond], second: int, length: int) -> float | None:
     left_by_one = 1 - last_share(length)
     total, left = 0.0, 1.0
-    for each in _latest_first(seconds, second, length):
-        left_by_this = left_by_one**each.known_s
-        total += left * (1 - left_by_this) * each.request_seconds / each.known_s
-        left *= left_by_this
+    for number, request_seconds, known_s in reversed(seconds):
+        if number <= second - length:
+            break
+        if known_s:
+            left_by_this = left_by_one**known_s
+            total += left * (1 - left_by_this) * request_seconds / known_s
+            left *= left_by_this
     return total if left < 1 else None
-
-
-def _latest_first(seconds: Sequence[FlightSecond], second: int, length: int) -> Iterator[FlightSecond]:
-    for each in reversed(seconds):
-        if each.second <= second - length:
-            return
-        if each.known_s:
-            yield each
 
 
 def _add(seconds: list[FlightSecond], second: int, request_seconds: float, known_s: float) -> None:
