@@ -11,7 +11,8 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from scaler.model import Reading, Workload
+from scaler.decision import decide, initial_state
+from scaler.model import ConcurrencyPolicy, Reading, ReplicaCounts, TriggerPolicy, Workload
 from scaler.observability import api
 from scaler.observability.explanation import explain
 from scaler.observability.metrics import PrometheusRecorder
@@ -139,3 +140,20 @@ def test_explanation_of_a_schedule_names_the_moment_in_its_zone(
     board.read(workload, "redis-0", replace(reading, changes_at=eight + 7), duration_s=0)
     assert "until 2026-03-01 08:00:07 (Europe/Berlin)" in explain(board.view("worker"), now=eight)[2]
     assert board.view("worker").triggers[0].changes_at == eight + 7
+
+
+def test_explanation_of_requests_in_flight_shows_both_windows(board: StatusBoard, workload: Workload) -> None:
+    http = TriggerPolicy("http", "http", 10.0, concurrency=ConcurrencyPolicy())
+    policy = replace(workload.policy, triggers=(http,))
+    app = replace(workload, policy=policy, triggers=(replace(workload.triggers[0], policy=http),))
+    board.workload_added(app)
+    reading = {"http": Reading(45.0)}
+    decision, _ = decide(policy, initial_state(1000.0), reading, ReplicaCounts.settled(2), 1000.0)
+    board.decided(app, decision, duration_s=0)
+    view = board.view(app.name)
+    assert view is not None
+    assert explain(view, now=1000.0)[2] == (
+        "  trigger http (http): value 45, target 10 (AverageValue), active, wants 5"
+        " (in flight on average: stable window 45, panic window 45, panicking: the count only rises)"
+    )
+    assert view.model_dump(mode="json")["triggers"][0]["windows"] == {"stable": 45.0, "panic": 45.0, "panicking": True}

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from scaler import simulation
 from scaler.decision import decide, initial_state
 from scaler.model import (
+    ConcurrencyPolicy,
     MetricType,
     Reading,
     ReplicaCounts,
@@ -46,6 +47,29 @@ def test_what_was_recorded_is_replayed(tmp_path: Path, workload: Workload, recor
     rows = list(simulation.simulate(workload, steps))
     assert [row.decision.desired for row in rows] == [10, 10, 10]
     assert rows[0].t == 1000.5
+
+
+def test_requests_in_flight_are_replayed_to_the_same_windows(tmp_path: Path, workload: Workload) -> None:
+    """Moments that are no whole milliseconds and averages that are no short decimals, as real ones."""
+    path = tmp_path / "trace.jsonl"
+    http = TriggerPolicy("http", "http", 7.0, concurrency=ConcurrencyPolicy())
+    policy = replace(workload.policy, triggers=(http,), min_replicas=0)
+    app = replace(workload, policy=policy, triggers=(replace(workload.triggers[0], policy=http),))
+    given = [Reading(0.0), *(Reading(float(number % 40), active=True, mean=number / 3) for number in range(120))]
+    decisions, count, now = [], 0, 1_700_000_000.123456
+    state = initial_state(now)
+    with TraceRecorder(path) as recorder:
+        for reading in given:
+            recorder.read(app, "http", reading, duration_s=0)
+            decision, state = decide(policy, state, {"http": reading}, ReplicaCounts.settled(count), now)
+            recorder.decided(app, decision, duration_s=0)
+            decisions.append(decision)
+            count, now = decision.desired, now + 1 / 3
+    lines = path.read_text().splitlines()
+    steps = simulation.parse_trace(lines, file="trace", triggers=["http"], workload=app.name)
+    rows = list(simulation.simulate(app, steps))
+    assert [row.decision for row in rows] == decisions
+    assert len({decision.desired for decision in decisions}) > 3
 
 
 def test_samples_are_replayed_to_the_same_decision(tmp_path: Path, workload: Workload, record: Callable) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from scaler.model import (
+    ConcurrencyPolicy,
     Decision,
     Direction,
     Fallback,
@@ -14,12 +15,13 @@ from scaler.model import (
     MetricType,
     PolicyType,
     RateLimit,
+    Reading,
     Reason,
     ScalingPolicy,
     TriggerPolicy,
     Workload,
 )
-from scaler.simulation import Row, Summary, simulate, summarize
+from scaler.simulation import Row, Summary, TraceStep, simulate, summarize, table
 
 
 def test_a_row_says_everything_under_its_public_names(replay: Any) -> None:
@@ -162,3 +164,34 @@ def test_keda_fallback_after_three_failures_asks_for_its_replicas(replay: Any) -
     rows = replay(policy, *lines, replicas=1)
     assert [row["desired"] for row in rows] == [1, 1, 1, 6]
     assert rows[-1]["triggers"][0]["value"] == 600
+
+
+HTTP = ScalingPolicy(
+    triggers=(TriggerPolicy("http", "http", 10.0, concurrency=ConcurrencyPolicy()),), scale_down=Direction()
+)
+
+
+def test_requests_in_flight_hold_from_their_moment_on(replay: Any) -> None:
+    lines = [{"t": 0, "readings": {"http": 0}}, {"t": 10, "readings": {"http": 20}}, {"t": 20}]
+    rows = replay(HTTP, *lines, every_s=5)
+    assert [(row["t"], row["desired"]) for row in rows] == [(0, 0), (5, 0), (10, 2), (15, 2), (20, 2)]
+    assert [row["triggers"][0]["windows"] for row in rows[1::2]] == [
+        {"stable": 0.0, "panic": 0.0, "panicking": False},
+        {"stable": 20.0, "panic": 20.0, "panicking": True},
+    ]
+
+
+def test_a_mean_is_that_of_the_time_up_to_its_moment_only(replay: Any) -> None:
+    lines = [
+        {"t": 0, "readings": {"http": 10}},
+        {"t": 4, "readings": {"http": {"value": 10, "mean": 50}}},
+        {"t": 8},
+    ]
+    rows = replay(HTTP, *lines, replicas=1)
+    assert [row["triggers"][0]["windows"]["stable"] for row in rows] == [10, 50, 30]
+
+
+def test_the_table_shows_both_windows() -> None:
+    steps = [TraceStep(0.0, {"http": Reading(40.0)}), TraceStep(1.0, {})]
+    lines = list(table(list(simulate(Workload("app", ForeignTarget("Deployment", "app"), (), HTTP), steps))))
+    assert "http=40/10 (panic 40, panicking)" in lines[2]
