@@ -158,10 +158,16 @@ def _number(value: Any) -> Any:
     raise ValueError("a number")
 
 
+def read_flag(text: str) -> bool | None:
+    """Return what a truth value means; None for a text that is none."""
+    return text.lower() in _TRUE if text.lower() in _TRUE | _FALSE else None
+
+
 def _flag(value: Any) -> Any:
-    if isinstance(value, Scalar) and value.lower() in _TRUE | _FALSE:
-        return value.lower() in _TRUE
-    raise ValueError("true or false")
+    flag = read_flag(value) if isinstance(value, Scalar) else None
+    if flag is None:
+        raise ValueError("true or false")
+    return flag
 
 
 def _secret(value: Any) -> Any:

@@ -7,17 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from scaler.manifest.aca.domains import check_hosts
 from scaler.manifest.aca.workload import DeclaredApp, declare_app, reject_own_scaling, self_scaled
+from scaler.manifest.certificates import Certificates
 from scaler.manifest.checking import check
 from scaler.manifest.declared import Environment
 from scaler.manifest.files import ManifestFiles
 from scaler.manifest.keda.authentication import ConfigMap, KubernetesSecret, TriggerAuthentication
 from scaler.manifest.keda.objects import CLUSTER, NAMESPACED, KubernetesObjects
-from scaler.manifest.keda.workload import APP_KIND, DeclaredScaling, declare_scaling, scaled_workload
+from scaler.manifest.keda.workload import DeclaredScaling, declare_scaling, scaled_workload
 from scaler.manifest.kinds import DocumentKind, kind_of
 from scaler.manifest.kubernetes_list import items_of
 from scaler.manifest.located import Document
 from scaler.manifest.problems import Report, closest, describe, dotted, listed
+from scaler.manifest.traffic import APP_KIND
 from scaler.manifest.triggers import Scalers
 from scaler.manifest.values import Outside, OutsideValues
 from scaler.manifest.yaml_documents import Flaw
@@ -48,6 +51,7 @@ def load(
     environ: Mapping[str, str],
     strict: bool = False,
     outside: Outside = Outside.REQUIRED,
+    certificates: Path | None = None,
 ) -> Manifests:
     """Read manifests.
 
@@ -58,11 +62,13 @@ def load(
         strict: Take warnings for errors.
         outside: OPTIONAL when the manifests are only looked at: what they refer to and is not here is then a warning,
             and its place is taken by something that fits.
+        certificates: The ingress' folder of certificates; None when it is not known, and those that manifests name
+            are not looked for.
 
     Raises:
         InvalidManifest: Something is wrong; it carries all problems, warnings among them.
     """
-    loading = _Loading(scalers, OutsideValues(environ, outside))
+    loading = _Loading(scalers, OutsideValues(environ, outside), Certificates(certificates, outside))
     files = ManifestFiles()
     for file, part in files.read(paths):
         loading.add(file, part)
@@ -73,15 +79,16 @@ def load(
     problems = loading.sorted_problems()
     if any(strict or not problem.warning for problem in problems):
         raise InvalidManifest(problems)
-    return Manifests(workloads, problems, (*files.visited, *sorted(loading.outside.files)))
+    return Manifests(workloads, problems, (*files.visited, *sorted(loading.outside.files | loading.certificates.files)))
 
 
 class _Loading:
     """The documents by what they declare."""
 
-    def __init__(self, scalers: Scalers, outside: OutsideValues) -> None:
+    def __init__(self, scalers: Scalers, outside: OutsideValues, certificates: Certificates) -> None:
         self.scalers = scalers
         self.outside = outside
+        self.certificates = certificates
         self.problems: list[Problem] = []
         self.documents = 0
         self._files: dict[str, int] = {}
@@ -108,7 +115,7 @@ class _Loading:
         self.documents += 1
         kind = kind_of(report)
         if kind is DocumentKind.APP:
-            self._add_app(declare_app(report, self.outside))
+            self._add_app(declare_app(report, self.outside, self.certificates))
         elif kind is DocumentKind.SCALED_OBJECT:
             self._declared.append(declare_scaling(report))
         elif kind is DocumentKind.SECRET:
@@ -121,6 +128,7 @@ class _Loading:
 
     def workloads(self) -> tuple[Workload, ...]:
         """Put together what the documents declare."""
+        check_hosts({name: app.report for name, app in self._apps.items() if name and app.app.ingress is not None})
         scaled_by: dict[tuple[str, str, str], DeclaredScaling] = {}
         surplus = [
             scaling

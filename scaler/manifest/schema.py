@@ -46,9 +46,14 @@ def json_schema(scalers: Scalers) -> dict[str, Any]:
             }
             for type_ in usable
         ]
-    # Every rule needs it, until there are rules of other kinds.
-    definitions["ScaleRule"]["properties"]["custom"] = {"$ref": "#/$defs/CustomRule"}
-    definitions["ScaleRule"]["required"] = ["custom"]
+    if "http" in usable:
+        definitions["HttpRule"]["properties"]["metadata"] = {
+            "anyOf": [{"$ref": "#/$defs/metadata.http"}, {"type": "null"}]
+        }
+    definitions["ScaleRule"]["oneOf"] = [
+        {"required": [kind], "properties": {kind: {"not": {"type": "null"}}, other: {"type": "null"}}}
+        for kind, other in (("custom", "http"), ("http", "custom"))
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A document of a scaler manifest",

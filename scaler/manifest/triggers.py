@@ -13,15 +13,14 @@ from scaler.manifest.limits import check_limits
 from scaler.manifest.located import Path
 from scaler.manifest.parameters import FROM_ENV, Parameter, metadata_keys, parameters
 from scaler.manifest.problems import NOT_YET, NOTHING, Report, closest, describe, listed, missing_space, nearest
+from scaler.manifest.traffic import check_requests
 from scaler.manifest.unknown_values import configure
 from scaler.manifest.values import UNKNOWN, Unknown
 from scaler.model import App, ForeignTarget, Trigger, TriggerPolicy
 from scaler.ports.errors import ConfigError
-from scaler.ports.scaler import ReplicaConfig, ReplicaScaler, Scaler, ScalerConfig, TrafficConfig
+from scaler.ports.scaler import ReplicaConfig, ReplicaScaler, Scaler, ScalerConfig, TrafficConfig, TrafficScaler
 
 Scalers = Mapping[str, type[Scaler[ScalerConfig]] | ConfigError]
-# KEDA names some types differently from what Azure's rules are called; ingress is what brings them.
-_INGRESS_TYPES = frozenset({"http", "tcp"})
 
 
 def build_triggers(
@@ -51,8 +50,8 @@ def find_scaler(report: Report, scalers: Scalers, path: Path, type_: str) -> typ
         report.error(path, "a scaler that works", hint=str(scaler))
     elif scaler is not None:
         return scaler
-    elif type_ in _INGRESS_TYPES:
-        report.error(path, "the type of a scaler", hint=f"scaling on {type_} requests is {NOT_YET}")
+    elif type_ == "tcp":  # Azure's, which KEDA has not
+        report.error(path, "the type of a scaler", hint=f"scaling on TCP connections is {NOT_YET}")
     else:
         hint = f"{type_} is {NOT_YET}" if type_ in KEDA_TYPES else closest(type_, scalers)
         report.error(path, f"the type of an installed scaler ({listed(scalers)})", hint=hint)
@@ -90,6 +89,8 @@ class _Building:
         scaler = find_scaler(self._report, scalers, (*source.path, "type"), source.type)
         if scaler is None:
             return None
+        if issubclass(scaler, TrafficScaler):
+            check_requests(self._report, source.path, source.type, self._target)
         if source.metric_type not in {None, *scaler.metric_types}:
             self._report.error((*source.path, "metricType"), f"one of {listed(scaler.metric_types)} with {source.type}")
         self._known = parameters(scaler.Config)

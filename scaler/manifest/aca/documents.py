@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from scaler.manifest.aca.ingress import IngressSpec
 from scaler.manifest.aca.scale_rules import Scale
 from scaler.manifest.aca.template import Container, Volume
 from scaler.manifest.fields import (
@@ -83,7 +84,7 @@ class Configuration(DocumentModel):
     active_revisions_mode: Annotated[RevisionsMode, one_of(RevisionsMode, usable=(RevisionsMode.SINGLE,))] | None = None
     secrets: list[AppSecret] | None = None
     registries: list[RegistryCredentials] | None = None
-    ingress: Annotated[Unused, Refused()] = None
+    ingress: IngressSpec | None = None
     dapr: Annotated[Unused, Refused(harmless=_is_switched_off, schema=_SWITCHED_OFF)] = None
     service: Annotated[Unused, Refused()] = None
     max_inactive_revisions: Annotated[Unused, Ignored("inactive revisions are not kept")] = None

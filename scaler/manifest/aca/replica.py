@@ -8,12 +8,15 @@ from pydantic import SecretStr
 
 from scaler.manifest.aca.documents import Configuration, ContainerApp, RevisionsMode, Template
 from scaler.manifest.aca.probes import build_probes
+from scaler.manifest.aca.routing import build_ingress
 from scaler.manifest.aca.secrets import AppSecrets
 from scaler.manifest.aca.template import Container, StorageType
 from scaler.manifest.aca.template import Volume as VolumeModel
+from scaler.manifest.certificates import Certificates
 from scaler.manifest.declared import Environment
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, Report, closest, describe, listed
+from scaler.manifest.values import OutsideValues
 from scaler.model import (
     App,
     EnvVar,
@@ -30,7 +33,9 @@ _CONFIGURATION: Path = ("properties", "configuration")
 _TEMPLATE: Path = ("properties", "template")
 
 
-def build_app(report: Report, app: ContainerApp, secrets: AppSecrets) -> tuple[App, Environment]:
+def build_app(
+    report: Report, app: ContainerApp, secrets: AppSecrets, outside: OutsideValues, certificates: Certificates
+) -> tuple[App, Environment]:
     """Return what a replica is made of, and the environment that scalers may look into."""
     properties = app.properties
     configuration = (properties and properties.configuration) or Configuration()
@@ -48,13 +53,18 @@ def build_app(report: Report, app: ContainerApp, secrets: AppSecrets) -> tuple[A
     if len(containers) > 1:
         hint = f"several containers are {NOT_YET}"
         report.error((*_TEMPLATE, "containers", 1), "one container", found="a second container", hint=hint)
-    grace = template.termination_grace_period_seconds
+    grace, suffix = template.termination_grace_period_seconds, template.revision_suffix or ""
+    revision = f"{app.name}--{suffix}" if suffix else ""
+    ingress = build_ingress(
+        report, configuration.ingress, revision=revision, outside=outside, certificates=certificates
+    )
     built = App(
         containers=tuple(container for container, _ in containers),
         volumes=volumes,
         registries=registries,
         termination_grace_period_s=30.0 if grace is None else float(grace),
-        revision_suffix=template.revision_suffix or "",
+        revision_suffix=suffix,
+        ingress=ingress,
     )
     variables = containers[0][1] if containers else {}
     name = containers[0][0].name if containers else ""

@@ -36,12 +36,20 @@ class CustomRule(DocumentModel):
     identity: Annotated[Unused, _NO_IDENTITY] = None
 
 
+class HttpRule(DocumentModel):
+    """`http`: requests to the app itself."""
+
+    metadata: dict[str, Text] | None = None
+    auth: list[RuleAuth] | None = None
+    identity: Annotated[Unused, _NO_IDENTITY] = None
+
+
 class ScaleRule(DocumentModel):
-    """`rules[]`."""
+    """`rules[]`: one of the kinds."""
 
     name: Text | None = None
     custom: CustomRule | None = None
-    http: Annotated[Unused, Refused()] = None
+    http: HttpRule | None = None
     tcp: Annotated[Unused, Refused()] = None
     azure_queue: Annotated[Unused, Refused()] = None
 

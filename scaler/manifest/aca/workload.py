@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 from scaler.manifest.aca.documents import Configuration, ContainerApp, Template
 from scaler.manifest.aca.replica import build_app
-from scaler.manifest.aca.scale_rules import CustomRule, Scale
+from scaler.manifest.aca.rules import RULES, rule_sources
+from scaler.manifest.aca.scale_rules import Scale
 from scaler.manifest.aca.secrets import AppSecrets, read_secrets
 from scaler.manifest.bounds import check_bounds
+from scaler.manifest.certificates import Certificates
 from scaler.manifest.checking import check
-from scaler.manifest.declared import Authentication, AuthParameter, Environment, TriggerSource
+from scaler.manifest.declared import Environment
 from scaler.manifest.located import Path
-from scaler.manifest.problems import NOT_YET, NOTHING, Report, describe
+from scaler.manifest.problems import NOTHING, Report
+from scaler.manifest.traffic import check_wake, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.manifest.values import OutsideValues
 from scaler.model import App, ScalingPolicy, Workload
@@ -20,7 +23,6 @@ from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
 
 DEFAULT_MAX_REPLICAS = 10
 _SCALE: Path = ("properties", "template", "scale")
-_RULES: Path = (*_SCALE, "rules")
 
 
 @dataclass(frozen=True)
@@ -35,12 +37,12 @@ class DeclaredApp:
     scale: Scale
 
 
-def declare_app(report: Report, outside: OutsideValues) -> DeclaredApp:
+def declare_app(report: Report, outside: OutsideValues, certificates: Certificates) -> DeclaredApp:
     """Return the app that a document declares; everything wrong with it was reported."""
     model = check(report, ContainerApp, report.document.data)
     properties = model.properties
     secrets = read_secrets(report, (properties and properties.configuration) or Configuration(), outside)
-    app, environment = build_app(report, model, secrets)
+    app, environment = build_app(report, model, secrets, outside, certificates)
     template = (properties and properties.template) or Template()
     return DeclaredApp(report, model.name or "", app, environment, secrets, template.scale or Scale())
 
@@ -48,25 +50,23 @@ def declare_app(report: Report, outside: OutsideValues) -> DeclaredApp:
 def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
     """Return the workload of an app that no ScaledObject names: its own rules count."""
     report, scale = declared.report, declared.scale
-    sources = [
-        source
-        for index, rule in enumerate(scale.rules or [])
-        if (source := _source(declared, index, rule.custom, rule.name))
-    ]
+    rules = scale.rules or []
+    sources = rule_sources(report, rules, declared.secrets, ingress=declared.app.ingress is not None)
     triggers = build_triggers(report, scalers, sources, declared.environment, declared.app)
     lowest = scale.min_replicas or 0
     highest = DEFAULT_MAX_REPLICAS if scale.max_replicas is None else scale.max_replicas
     check_bounds(report, _SCALE, ("minReplicas", lowest), ("maxReplicas", highest))
-    if not scale.rules and lowest == 0 and not report.is_broken((*_SCALE, "minReplicas")):
-        hint = "without a rule, a ScaledObject or minReplicas of at least 1 the app never starts"
-        if not report.is_broken(_RULES):
-            hint += f"; Azure's default HTTP rule is {NOT_YET}"
-            report.error(_RULES, "a scale rule", found=NOTHING if not scale.rules else None, hint=hint)
+    if not rules and not sources and lowest == 0 and not report.is_broken((*_SCALE, "minReplicas")):
+        hint = "without a rule, an ingress, a ScaledObject or minReplicas of at least 1 the app never starts"
+        report.error(RULES, "a scale rule", found=NOTHING, hint=hint)
+    if rules and len(triggers) == len(rules):
+        check_wake(report, RULES, declared.app, triggers, lowest=lowest)
     policy = ScalingPolicy(
         triggers=tuple(trigger.policy for trigger in triggers),
         min_replicas=lowest,
         max_replicas=max(highest, 1),
         cooldown_s=ScalingPolicy().cooldown_s if scale.cooldown_period is None else scale.cooldown_period,
+        scale_down=silent_scale_down(triggers),
     )
     return Workload(
         name=declared.name,
@@ -81,10 +81,10 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
 
 def reject_own_scaling(declared: DeclaredApp, scaled_object: str) -> None:
     """Report what an app that a ScaledObject scales must not say itself."""
-    if declared.report.document.get(_RULES):
+    if declared.report.document.get(RULES):
         hint = "remove the rules, or the ScaledObject"
         expected = f"no rules beside the ScaledObject at {scaled_object}"
-        declared.report.error(_RULES, expected, found="the app's own rules", hint=hint, at_key=True)
+        declared.report.error(RULES, expected, found="the app's own rules", hint=hint, at_key=True)
     for name, instead in (
         ("minReplicas", "minReplicaCount"),
         ("maxReplicas", "maxReplicaCount"),
@@ -95,34 +95,3 @@ def reject_own_scaling(declared: DeclaredApp, scaled_object: str) -> None:
         if declared.report.document.get((*_SCALE, name)) is not None:
             expected = f"only {instead} in the ScaledObject at {scaled_object}"
             declared.report.error((*_SCALE, name), expected, found=f"the app's own {name}", at_key=True)
-
-
-def _source(declared: DeclaredApp, index: int, custom: CustomRule | None, name: str | None) -> TriggerSource | None:
-    report = declared.report
-    rule: Path = (*_RULES, index)
-    path: Path = (*rule, "custom")
-    if custom is None:
-        refused = any(report.is_broken((*rule, kind)) for kind in ("custom", "http", "tcp", "azureQueue"))
-        if not refused:
-            report.error(path, "a custom rule", found=NOTHING)
-        return None
-    auth: dict[str, AuthParameter | None] = {}
-    for number, entry in enumerate(custom.auth or []):
-        here: Path = (*path, "auth", number)
-        value = declared.secrets.use((*here, "secretRef"), entry.secret_ref)
-        if entry.trigger_parameter is None:
-            continue
-        if entry.trigger_parameter in auth:
-            found = f"{describe(entry.trigger_parameter)} a second time"
-            report.error((*here, "triggerParameter"), "each parameter once", found=found)
-        blame: Path = (*here, "triggerParameter")
-        auth[entry.trigger_parameter] = None if value is None else AuthParameter(value, report, blame)
-    kind = custom.type or ""
-    return TriggerSource(
-        path=path,
-        name_path=(*rule, "name"),
-        type=kind,
-        name=name or f"{kind}-{index}",
-        metadata=custom.metadata or {},
-        auth=Authentication(None if report.is_broken((*path, "auth")) else auth),
-    )

@@ -22,6 +22,7 @@ from scaler.manifest.keda.documents import (
 from scaler.manifest.keda.objects import NAMESPACED, KubernetesObjects, identity
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, NOTHING, Report
+from scaler.manifest.traffic import check_wake, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.model import (
     App,
@@ -35,7 +36,6 @@ from scaler.model import (
 )
 from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
 
-APP_KIND = "ContainerApp"
 _SPEC: Path = ("spec",)
 
 
@@ -87,11 +87,15 @@ def scaled_workload(
         _source(declared, index, trigger, environment, objects) for index, trigger in enumerate(spec.triggers or [])
     ]
     triggers = build_triggers(report, scalers, sources, environment, target)
+    policy = _policy(declared, triggers)
+    if len(triggers) == len(sources):
+        lowest = policy.min_replicas if policy.idle_replicas is None else policy.idle_replicas
+        check_wake(report, (*_SPEC, "triggers"), target, triggers, lowest=lowest)
     return Workload(
         name=name,
         target=target,
         triggers=triggers,
-        policy=_policy(declared, triggers),
+        policy=policy,
         polling_interval_s=spec.polling_interval or DEFAULT_POLLING_INTERVAL_S,
         idle_polling_interval_s=read_idle_interval(report, declared.metadata.annotations or {}),
         location=report.document.location,
@@ -143,10 +147,11 @@ def _policy(declared: DeclaredScaling, triggers: tuple[Trigger, ...]) -> Scaling
     if idle is not None and idle >= lowest:
         report.error((*_SPEC, "idleReplicaCount"), f"less than minReplicaCount ({lowest})")
     config = (spec.advanced or Advanced()).horizontal_pod_autoscaler_config or HorizontalPodAutoscalerConfig()
-    up, down = silent.scale_up, silent.scale_down
+    up, down = silent.scale_up, silent_scale_down(triggers)
     if config.behavior is not None:
         path: Path = (*_SPEC, "advanced", "horizontalPodAutoscalerConfig", "behavior")
-        up, down = build_directions(report, path, config.behavior)
+        up, spelt_down = build_directions(report, path, config.behavior)
+        down = spelt_down if spelt_down.explicit or down.stabilization_window_s else down
     return ScalingPolicy(
         triggers=tuple(trigger.policy for trigger in triggers),
         min_replicas=lowest,

@@ -1,0 +1,64 @@
+"""Triggers on the requests to the target: who may have them, and what they mean for the rest of its scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from scaler.manifest.located import Path
+from scaler.manifest.problems import Report, describe
+from scaler.model import COMPOSE_SERVICE, App, Direction, ForeignTarget, ScalingPolicy, Trigger
+from scaler.ports.scaler import TrafficConfig
+
+# What Azure calls the rule that an app with ingress gets when it has none.
+DEFAULT_RULE = "http-scaler"
+APP_KIND = "ContainerApp"
+
+
+def check_requests(report: Report, path: Path, type_: str, target: App | ForeignTarget) -> None:
+    """Report a trigger on requests whose target has no ingress, which alone could count them.
+
+    Args:
+        report: Of the trigger's document.
+        path: Of the trigger.
+        type_: The trigger's.
+        target: What it is to scale.
+    """
+    if isinstance(target, App):
+        if target.ingress is None:
+            hint = "give it properties.configuration.ingress with a targetPort"
+            report.error((*path, "type"), "an app with ingress", found=f"{describe(type_)} without ingress", hint=hint)
+    elif target.kind == COMPOSE_SERVICE:
+        hint = "requests to a compose service do not come through the ingress, so nothing counts them"
+        report.error((*path, "type"), "a trigger of another type", hint=hint)
+    elif target.kind != APP_KIND:  # an app that there is not has been reported
+        hint = f"requests to a {describe(target.kind)} do not come through the ingress, so nothing counts them"
+        report.error((*path, "type"), f"a trigger of another type, or a {APP_KIND} with ingress", hint=hint)
+
+
+def check_wake(
+    report: Report, path: Path, target: App | ForeignTarget, triggers: Sequence[Trigger], *, lowest: int
+) -> None:
+    """Warn of an app with ingress that may stand at zero while no trigger of it follows requests.
+
+    Args:
+        report: Of the document with the triggers.
+        path: Of the list of triggers.
+        target: What they scale.
+        triggers: All of them.
+        lowest: As few replicas as there may be.
+    """
+    if not isinstance(target, App) or target.ingress is None or lowest > 0 or report.is_broken(path):
+        return
+    if not any(isinstance(trigger.config, TrafficConfig) for trigger in triggers):
+        hint = "at zero, requests wait until another trigger starts the app, and are answered 503 when none does"
+        report.warn(path, "one of type http too, or at least 1 replica", found="no trigger on requests", hint=hint)
+
+
+def silent_scale_down(triggers: Sequence[Trigger]) -> Direction:
+    """Return how a manifest without a `behavior` scales down.
+
+    Knative's rules average over windows of their own: a window after them would smooth twice.
+    """
+    if triggers and all(trigger.policy.concurrency is not None for trigger in triggers):
+        return Direction(stabilization_window_s=0.0)
+    return ScalingPolicy().scale_down
