@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from scaler.manifest.located import Path
-from scaler.manifest.problems import Report, describe
+from scaler.manifest.problems import Report, shorten
 from scaler.model import COMPOSE_SERVICE, App, Direction, ForeignTarget, ScalingPolicy, Trigger
 from scaler.ports.scaler import TrafficConfig
 
@@ -23,16 +23,20 @@ def check_requests(report: Report, path: Path, type_: str, target: App | Foreign
         type_: The trigger's.
         target: What it is to scale.
     """
+    # An http rule of Azure's has no type beside its metadata.
+    blame: Path = path if report.document.get((*path, "type")) is None else (*path, "type")
+    found = f"a trigger of type {type_}"
     if isinstance(target, App):
         if target.ingress is None:
             hint = "give it properties.configuration.ingress with a targetPort"
-            report.error((*path, "type"), "an app with ingress", found=f"{describe(type_)} without ingress", hint=hint)
+            report.error(blame, "an app with ingress", found=f"{found} of an app without", hint=hint)
     elif target.kind == COMPOSE_SERVICE:
         hint = "requests to a compose service do not come through the ingress, so nothing counts them"
-        report.error((*path, "type"), "a trigger of another type", hint=hint)
+        report.error(blame, "a trigger of another type", found=found, hint=hint)
     elif target.kind != APP_KIND:  # an app that there is not has been reported
-        hint = f"requests to a {describe(target.kind)} do not come through the ingress, so nothing counts them"
-        report.error((*path, "type"), f"a trigger of another type, or a {APP_KIND} with ingress", hint=hint)
+        expected = f"a trigger of another type, or a {APP_KIND} with ingress as the target"
+        hint = f"requests to a {shorten(target.kind)} do not come through the ingress, so nothing counts them"
+        report.error(blame, expected, found=found, hint=hint)
 
 
 def check_wake(

@@ -114,14 +114,21 @@ def _ranges(report: Report, path: Path, rules: Sequence[RestrictionSpec]) -> Ite
             continue
         here: Path = (*path, index, "ipAddressRange")
         text = rule.ip_address_range.strip()
-        try:
-            network = ipaddress.ip_network(text, strict=False)
-        except ValueError:
+        network = _network(text)
+        if network is None:
             report.error(here, "an address or a network, such as 10.0.0.0/8")
             continue
         if "/" in text and ipaddress.ip_interface(text).ip != network.network_address:
             report.warn(here, f"the network's first address ({network})", hint=f"taken for {network}")
         yield str(network)
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        # A zone (`%eth0`) means something on one machine only.
+        return None if "%" in text else ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def _cors(report: Report, spec: CorsSpec | None) -> CorsPolicy | None:

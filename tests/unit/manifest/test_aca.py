@@ -165,7 +165,7 @@ def test_an_app_that_never_starts_is_refused(manifests: Loader) -> None:
         (problem,) = manifests.problems(manifests.app(scale))
         assert problem.path == "properties.template.scale.rules"
         assert "never starts" in problem.hint
-        assert "HTTP rule is not supported yet" in problem.hint
+        assert "an ingress" in problem.hint
 
 
 def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> None:
@@ -194,7 +194,6 @@ def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> No
 @pytest.mark.parametrize(
     ("parts", "path"),
     [
-        pytest.param({"configuration": "{ingress: {}}"}, "properties.configuration.ingress", id="ingress"),
         pytest.param({"configuration": "{dapr: {enabled: true}}"}, "properties.configuration.dapr", id="dapr"),
         pytest.param({"configuration": "{service: {type: redis}}"}, "properties.configuration.service", id="service"),
         pytest.param(
@@ -219,7 +218,7 @@ def test_fields_without_effect_are_warned_about_by_name(manifests: Loader) -> No
             "properties.template.scale.rules[0].custom.identity",
             id="identity",
         ),
-        pytest.param({"custom": "{type: http}"}, "properties.template.scale.rules[0].custom.type", id="http-alias"),
+        pytest.param({"custom": "{type: tcp}"}, "properties.template.scale.rules[0].custom.type", id="tcp-alias"),
     ],
 )
 def test_what_comes_later_is_refused_by_name(manifests: Loader, parts: dict[str, str], path: str) -> None:
@@ -229,15 +228,14 @@ def test_what_comes_later_is_refused_by_name(manifests: Loader, parts: dict[str,
 
 
 def test_rules_and_kinds_that_come_later_are_refused(manifests: Loader) -> None:
-    rules = "{rules: [{name: a, http: {metadata: {}}}, {name: b, tcp: {}}, {name: c, azureQueue: {}}, {name: d}]}"
+    rules = "{rules: [{name: b, tcp: {}}, {name: c, azureQueue: {}}, {name: d}]}"
     problems = manifests.problems("kind: functionapp\n" + manifests.app(rules, container="\n    - image: second"))
     assert [(problem.path.removeprefix("properties.template."), problem.found) for problem in problems] == [
         ("kind", "the field"),
         ("containers[1]", "a second container"),
-        ("scale.rules[0].http", "the field"),
-        ("scale.rules[1].tcp", "the field"),
-        ("scale.rules[2].azureQueue", "the field"),
-        ("scale.rules[3].custom", "nothing"),
+        ("scale.rules[0].tcp", "the field"),
+        ("scale.rules[1].azureQueue", "the field"),
+        ("scale.rules[2].custom", "nothing"),
     ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from scaler.engine import plugins
 from scaler.manifest import load
-from scaler.manifest.aca import documents, scale_rules, template
+from scaler.manifest.aca import documents, ingress, scale_rules, template
 from scaler.manifest.fields import DocumentModel
 from scaler.manifest.keda import authentication, behavior
 from scaler.manifest.keda import documents as keda
@@ -34,7 +34,7 @@ def test_an_example_loads(example: str, tmp_path: Path) -> None:
     assert workload.triggers[0].config.password.get_secret_value() == "x"
 
 
-@pytest.mark.parametrize("module", [documents, scale_rules, template, keda, authentication, behavior])
+@pytest.mark.parametrize("module", [documents, ingress, scale_rules, template, keda, authentication, behavior])
 def test_every_field_is_in_the_tables(module: ModuleType) -> None:
     models = [value for value in vars(module).values() if isinstance(value, type) and issubclass(value, DocumentModel)]
     aliases = {info.alias for model in models for info in model.model_fields.values()}

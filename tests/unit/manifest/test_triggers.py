@@ -153,7 +153,7 @@ def test_one_cause_is_one_problem(manifests: Loader) -> None:
         ("redis-cluster", "found 'redis-cluster', expected the type of an installed scaler (queue, rotten, share) "),
         ("redis-cluster", "(redis-cluster is not supported yet)"),
         ("metrics-api", "(metrics-api is not supported yet)"),
-        ("tcp", "found 'tcp', expected the type of a scaler (scaling on tcp requests is not supported yet)"),
+        ("tcp", "found 'tcp', expected the type of a scaler (scaling on TCP connections is not supported yet)"),
     ],
 )
 def test_a_type_that_cannot_be_used_fails_only_its_users(manifests: Loader, kind: str, expected: str) -> None:
