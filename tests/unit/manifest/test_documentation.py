@@ -29,9 +29,12 @@ def test_an_example_loads(example: str, tmp_path: Path) -> None:
     path.write_text(example)
     loaded = load([path], scalers=plugins.discover(), environ={"REDIS_PASSWORD": "x"}, strict=True)
     (workload,) = loaded.workloads
-    assert workload.name == "worker"
     assert isinstance(workload.target, App)
-    assert workload.triggers[0].config.password.get_secret_value() == "x"
+    if workload.target.ingress is None:
+        assert workload.name == "worker"
+        assert workload.triggers[0].config.password.get_secret_value() == "x"
+    else:
+        assert (workload.name, workload.triggers[0].policy.target) == ("shop", 50)
 
 
 @pytest.mark.parametrize("module", [documents, ingress, scale_rules, template, keda, authentication, behavior])

@@ -9,6 +9,8 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from scaler.manifest import json_schema
+from scaler.ports.errors import InvalidManifest
+from scalers.http.requests import HttpScaler
 
 if TYPE_CHECKING:
     from conftest import Loader
@@ -87,6 +89,12 @@ CUSTOM = "{type: queue, metadata: {queueName: j, address: a}}"
     [
         {"configuration": "{activeRevisionsMode: single}"},
         {"configuration": "{dapr: {enabled: false}, ingress: null, service: null}"},
+        {"configuration": "{ingress: {targetPort: '80', transport: Http2, external: yes, exposedPort: 0}}"},
+        {"configuration": "{ingress: {targetPort: 80, customDomains: [{name: A.b, certificateId: c}]}}"},
+        {"configuration": "{ingress: {targetPort: 80, corsPolicy: {allowedOrigins: ['*'], maxAge: 5}}}"},
+        {"configuration": "{ingress: {targetPort: 80, traffic: [{latestRevision: true, weight: 100, label: ''}]}}"},
+        {"configuration": "{ingress: {targetPort: 80, requestTimeout: 0, hold: {timeout: '0.5', waitingPage: true}}}"},
+        {"configuration": "{ingress: {targetPort: 80, hold: {exclude: [{pathPrefix: /a, status: 404}]}}}"},
         {"template": "initContainers: []"},
         {"template": "volumes: [{name: a, storageType: emptydir, storageName: ''}]"},
         {"template": "terminationGracePeriodSeconds: '5'"},
@@ -124,6 +132,18 @@ def test_what_is_loaded_is_valid(manifests: Loader, validator: Draft202012Valida
         {"before": "type: Microsoft.App/jobs\n"},
         {"before": "identity: {type: SystemAssigned}\n"},
         {"name": "Upper"},
+        {"configuration": "{ingress: {external: true}}"},
+        {"configuration": "{ingress: {targetPort: 0}}"},
+        {"configuration": "{ingress: {targetPort: 80, transport: tcp}}"},
+        {"configuration": "{ingress: {targetPort: 80, exposedPort: 81}}"},
+        {"configuration": "{ingress: {targetPort: 80, stickySessions: {affinity: sticky}}}"},
+        {"configuration": "{ingress: {targetPort: 80, clientCertificateMode: require}}"},
+        {"configuration": "{ingress: {targetPort: 80, customDomains: [{name: 'https://a.b'}]}}"},
+        {"configuration": "{ingress: {targetPort: 80, corsPolicy: {allowedOrigins: []}}}"},
+        {"configuration": "{ingress: {targetPort: 80, corsPolicy: {allowedOrigins: [a.b]}}}"},
+        {"configuration": "{ingress: {targetPort: 80, ipSecurityRestrictions: [{name: a, action: Allow}]}}"},
+        {"configuration": "{ingress: {targetPort: 80, hold: {maxRequests: 0}}}"},
+        {"configuration": "{ingress: {targetPort: 80, requestTimeout: -1}}"},
         {"name": "null"},
         {"spec": "fallback: {failureThreshold: 1, replicas: 1, behavior: scalingModifiers}"},
         {"spec": "advanced: {restoreToOriginalReplicaCount: true}"},
@@ -171,3 +191,32 @@ def test_fields_that_are_not_used_say_so(manifests: Loader) -> None:
     assert "not used" in properties["location"]["description"]
     assert properties["kind"]["anyOf"] == [{"type": "null"}]
     assert "not supported yet" in properties["kind"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "valid"),
+    [
+        ("{http: {metadata: {concurrentRequests: 5, window: 60}}}", True),
+        ("{http: {}}", True),
+        ("{http: {metadata: null}, custom: null}", True),
+        ("{custom: {type: http, metadata: {concurrentRequests: '5'}}}", True),
+        ("{http: {metadata: {concurentRequests: 5}}}", False),
+        ("{http: {}, custom: {type: http}}", False),
+        ("{name: a}", False),
+        ("{http: null}", False),
+        ("{tcp: {}}", False),
+    ],
+)
+def test_a_rule_is_of_one_kind(manifests: Loader, rule: str, valid: bool) -> None:  # noqa: FBT001
+    manifests.scalers["http"] = HttpScaler
+    text = manifests.app(f"{{rules: [{rule}]}}", configuration="{ingress: {targetPort: 80}}")
+    assert Draft202012Validator(json_schema(manifests.scalers)).is_valid(parsed(text)) is valid
+    assert _loads(manifests, text) is valid
+
+
+def _loads(manifests: Loader, text: str) -> bool:
+    try:
+        manifests.load(text)
+    except InvalidManifest:
+        return False
+    return True
