@@ -8,6 +8,7 @@ Connection:
     Authentication parameters: none.
 
 Outages:
-    Before a proxy has told for the first time what it has in flight, the number is unknown: the count does not go
-    down, and other triggers go on. The first reading after it averages over the whole time since the last one.
+    While an app has replicas and a proxy has not told yet what it has in flight, the number is unknown: the count does
+    not go down, and other triggers go on. The first reading after it averages over the whole time since the last one.
+    An app without replicas needs no proxy's word: all that it has is held.
 """

@@ -29,6 +29,8 @@ _ORIGIN = rf"\*|null|[A-Za-z][-+.A-Za-z0-9]*://(\*\.)?({_LABEL}(\.{_LABEL})*|\[[
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - what HTTP calls a token; `*` is one, too
 _TCP_PORT = f"ports for TCP are {NOT_YET}"
 _DAY_S = 86_400
+# Far below what the proxies allow (a day), so that the answer is always that of the one who holds.
+_HOUR_S = 3600
 
 HostName = Annotated[
     str, matching(rf"{_LABEL}(\.{_LABEL})*", "a host name, without scheme, port, path or '*'", max_length=253)
@@ -143,7 +145,7 @@ class HoldSpec(DocumentModel):
     """`hold`, ours."""
 
     max_requests: Annotated[int, Field(ge=1, le=1_000_000), AS_INTEGER] | None = None
-    timeout: Annotated[float, Field(gt=0, le=_DAY_S), AS_NUMBER] | None = None
+    timeout: Annotated[float, Field(gt=0, le=_HOUR_S), AS_NUMBER] | None = None
     waiting_page: Text | None = None
     exclude: list[ExclusionSpec] | None = None
 

@@ -91,7 +91,7 @@ def test_ten_mistakes_are_ten_problems_in_one_run(tmp_path: Path) -> None:
         "soon",
         "listLength",
         "redis",
-        "not supported yet",
+        "an app with ingress",
     ):
         assert words in result.stderr
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from scaler.manifest import load
 from scaler.ports.errors import InvalidManifest
+from scalers.http.requests import HttpScaler
 
 if TYPE_CHECKING:
     from conftest import Loader
@@ -27,9 +28,51 @@ kind: TriggerAuthentication
 metadata: {name: auth}
 spec: {secretTargetRef: [{parameter: address, name: s, key: k}], env: [{parameter: key, name: A}]}
 """
+# In lines of its own, so that each value is changed to one of a wrong kind.
+REACHED = """\
+name: web
+properties:
+  configuration:
+    ingress:
+      external: true
+      targetPort: 80
+      transport: auto
+      customDomains:
+      - name: a.example
+        bindingType: SniEnabled
+        certificateId: c
+      - name: b.example
+      ipSecurityRestrictions:
+      - name: a
+        ipAddressRange: 10.0.0.0/8
+        action: Allow
+      corsPolicy:
+        allowedOrigins: ['*']
+        allowCredentials: true
+      traffic:
+      - latestRevision: true
+        weight: 100
+      stickySessions: {affinity: none}
+      requestTimeout: 5
+      hold:
+        waitingPage: true
+        exclude:
+        - pathPrefix: /a
+          status: 404
+  template:
+    containers:
+    - image: busybox
+    scale:
+      rules:
+      - name: load
+        http:
+          metadata:
+            concurrentRequests: 5
+"""
 
 
 def seed(manifests: Loader) -> str:
+    manifests.scalers["http"] = HttpScaler
     return "---\n".join(
         [
             manifests.ruled(
@@ -50,6 +93,7 @@ def seed(manifests: Loader) -> str:
                 kind="Deployment",
             ),
             AUTHENTICATION,
+            REACHED,
             "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {k: YQ==}\nstringData: {b: c}\n",
         ]
     )
