@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scaler import simulation, wiring
+from scaler import cli_ingress, simulation, wiring
 from scaler.cli_options import (
     ActuatorChoice,
     Address,
@@ -50,6 +50,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Scale containers on events: queues, schedules and load in, replica counts including zero out.",
 )
+app.add_typer(cli_ingress.app)
 
 
 def main() -> None:
@@ -167,7 +168,7 @@ def explain(
 
 @app.command()
 def down(state_dir: StateDir) -> None:
-    """Stop and remove every replica that a state dir owns. Its service must have ended."""
+    """Stop and remove every replica that a state dir owns, and its Envoy. Its service must have ended."""
     logs.configure(level="warning")
     with errors_as_exit_codes():
         count = asyncio.run(wiring.down(state_dir))

@@ -30,6 +30,8 @@ from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
 from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
+from scaler.ingress import folder as ingress_folder
+from scaler.ingress.envoy import supervisor
 from scaler.manifest import Outside
 from scaler.manifest.compose.labels import LabelledScaling
 from scaler.model import ForeignTarget, SourceLocation, Workload
@@ -109,7 +111,7 @@ async def run(settings: Settings) -> None:
 
 
 async def down(path: Path) -> int:
-    """Stop and remove every replica that a state dir owns; return how many there were.
+    """Stop and remove every replica that a state dir owns, and its Envoy; return how many replicas there were.
 
     Raises:
         ConfigError: There is no such state dir, or its service is running.
@@ -117,6 +119,8 @@ async def down(path: Path) -> int:
     """
     state_dir.open_unlocked(path)
     with state_dir.open_locked(path) as directory:
+        # First: requests that are under way still have replicas to answer them.
+        await supervisor.stop(ingress_folder.of(directory.path))
         kind = (directory.read_note("actuator") or {}).get("kind")
         if kind is None:
             return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -11,10 +10,9 @@ from pathlib import Path
 
 import structlog
 
-_log = structlog.get_logger(__name__)
+from scaler import processes
 
-# A log beyond this is moved aside; the one moved aside before goes.
-MAX_LOG_BYTES = 10 * 1024 * 1024
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,4 @@ class Records:
 
     def bound_log(self, record: Record) -> None:
         """Move a long log aside. The process goes on appending to the emptied file."""
-        log = self.folder(record.id) / "output.log"
-        if log.is_file() and log.stat().st_size > MAX_LOG_BYTES:
-            shutil.copyfile(log, log.with_suffix(".log.1"))
-            os.truncate(log, 0)
+        processes.bound_log(self.folder(record.id) / "output.log")

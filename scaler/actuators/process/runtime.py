@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +19,7 @@ from scaler.actuators.threads import run_to_end
 from scaler.model import App
 from scaler.ports.actuator import Usage
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+from scaler.processes import on_end
 
 T = TypeVar("T")
 
@@ -41,7 +40,7 @@ class ProcessRuntime(Runtime):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="processes")
         self._changed: Callable[[], None] = lambda: None
         self._over: Callable[[str], None] = lambda _: None
-        self._watched: dict[int, int] = {}
+        self._watched: dict[int, Callable[[], None]] = {}
         self._consumption = Consumption()
         self._ends: dict[str, tuple[str, float, str]] = {}
 
@@ -172,23 +171,19 @@ class ProcessRuntime(Runtime):
     def _watch(self, pid: int, unit_id: str) -> None:
         if pid in self._watched:
             return
+
+        def ended() -> None:
+            self._unwatch(pid)
+            self._over(unit_id)
+            self._changed()
+
         try:
-            descriptor = os.pidfd_open(pid)
+            self._watched[pid] = on_end(pid, ended)
         except ProcessLookupError:
             self._changed()
-            return
-        self._watched[pid] = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._ended, pid, unit_id)
 
     def _unwatch(self, pid: int) -> None:
-        descriptor = self._watched.pop(pid)
-        asyncio.get_running_loop().remove_reader(descriptor)
-        os.close(descriptor)
-
-    def _ended(self, pid: int, unit_id: str) -> None:
-        self._unwatch(pid)
-        self._over(unit_id)
-        self._changed()
+        self._watched.pop(pid)()
 
     # In the thread
 

@@ -1,0 +1,71 @@
+"""The one gRPC server that proxies talk to, on a Unix socket that only its owner can reach."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import grpc.aio
+
+from scaler.ingress import folder as ingress_folder
+from scaler.ports.errors import ConfigError
+
+# Adds a service's methods to the server, such as `functools.partial(add_SomeServicer_to_server, servicer)`.
+Register = Callable[[grpc.aio.Server], None]
+
+# Every held request is a stream, so what bounds them is not to be gRPC's: admission per app does that.
+_STREAMS = 1_000_000
+# Discovery names every app in one request, and load reports name every replica.
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_concurrent_streams", _STREAMS),
+    ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
+    # A proxy that others configured may ping as often as it likes; by default gRPC hangs up on the third ping.
+    ("grpc.http2.max_ping_strikes", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A proxy that is stopped or stuck is found out after a minute; a killed one at once, by its socket.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 30_000),
+    # Nothing to measure on a Unix socket; and windows that grow are memory for each connection.
+    ("grpc.http2.bdp_probe", 0),
+)
+
+
+@asynccontextmanager
+async def serving(
+    folder: Path, services: Sequence[Register], *, grace_s: float = 0.0
+) -> AsyncIterator[grpc.aio.Server]:
+    """Serve these services on `control.sock` in a folder, which is made where needed, for the length of the block.
+
+    A socket that a killed service left there is replaced. The folder's path may be longer than a socket's may be.
+    On the way out calls under way are cancelled after `grace_s`; proxies keep what they were told, and connect again.
+
+    Raises:
+        ConfigError: The folder or the socket cannot be made.
+    """
+    try:
+        # A socket's address holds 107 bytes, a state dir's path any number: reach it through a descriptor.
+        descriptor = os.open(ingress_folder.make(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}") from error
+    try:
+        server = grpc.aio.server(options=_OPTIONS)
+        for register in services:
+            register(server)
+        path = folder / ingress_folder.CONTROL_SOCKET
+        try:
+            server.add_insecure_port(f"unix:/proc/self/fd/{descriptor}/{path.name}")
+            path.chmod(0o600)  # until now the folder alone kept others out
+        except (RuntimeError, OSError) as error:
+            await server.stop(None)
+            raise ConfigError(f"the socket {path} cannot be made: {error}") from error
+        await server.start()
+        try:
+            yield server
+        finally:
+            await server.stop(grace_s)
+    finally:
+        os.close(descriptor)  # not before: the server removes its socket through it
