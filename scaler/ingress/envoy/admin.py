@@ -17,8 +17,9 @@ from scaler.ingress.envoy.process import ADMIN_SOCKET
 from scaler.ports.errors import ScalerError
 
 _TIMEOUT_S = 5.0
-# Requests that clients have under way; the administration's own are not among them.
-_ACTIVE = r"^http\.(?!admin\.).+\.downstream_rq_active$"
+_ACTIVE = r"^http\..+\.downstream_rq_active$"
+# The administration's own requests.
+_OWN = "http.admin."
 
 
 class EnvoyNotReached(ScalerError):
@@ -60,7 +61,8 @@ class EnvoyAdmin:
 
     async def requests(self) -> int:
         """Return how many requests it has under way, held ones included."""
-        return sum((await self.stats(_ACTIVE)).values())
+        active = await self.stats(_ACTIVE)
+        return sum(count for name, count in active.items() if not name.startswith(_OWN))
 
     async def stop_listening(self) -> None:
         """Take no more connections; those that there are stay."""
