@@ -17,10 +17,15 @@ Register = Callable[[grpc.aio.Server], None]
 
 # Every held request is a stream, so what bounds them is not to be gRPC's: admission per app does that.
 _STREAMS = 1_000_000
+# Of calls that have come and that Python has not taken up yet, gRPC would otherwise refuse some from 1,000 on, and all
+# from 3,000 on: a burst to an app at zero is that many.
+_PENDING = 1_000_000
 # Discovery names every app in one request, and load reports name every replica.
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_concurrent_streams", _STREAMS),
+    ("grpc.server.max_pending_requests", _PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", _PENDING),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     # A proxy that others configured may ping as often as it likes; by default gRPC hangs up on the third ping.

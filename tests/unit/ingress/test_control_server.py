@@ -1,0 +1,110 @@
+"""The socket that proxies connect to: closed to others, of any depth, replaced when a killed service left it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc.aio
+import pytest
+
+from scaler.ingress import control_server
+from scaler.ingress.folder import CONTROL_SOCKET
+from scaler.ports.errors import ConfigError
+
+_HELD = 3000
+
+
+class Holding:
+    """Answers each call once told to."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.all_here = asyncio.Event()
+        self.release = asyncio.Event()
+
+    def register(self, server: grpc.aio.Server) -> None:
+        method = grpc.unary_unary_rpc_method_handler(self._check)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("test.Holding", {"Check": method}),))
+
+    async def _check(self, request: bytes, _context: object) -> bytes:
+        self.held += 1
+        if self.held == _HELD:
+            self.all_here.set()
+        try:
+            await self.release.wait()
+        finally:
+            self.held -= 1
+        return request
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder whose path is longer than a socket's may be."""
+    return tmp_path / ("deep" * 40) / "ingress"
+
+
+@pytest.fixture
+async def channel(folder: Path, tmp_path: Path) -> AsyncIterator[grpc.aio.Channel]:
+    """A way to the socket that is short enough for gRPC."""
+    (tmp_path / "s").symlink_to(folder)
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path}/s/{CONTROL_SOCKET}") as channel:
+        yield channel
+
+
+async def test_it_holds_thousands_of_calls_at_once(folder: Path, channel: grpc.aio.Channel) -> None:
+    holding = Holding()
+    async with control_server.serving(folder, [holding.register]):
+        call = channel.unary_unary("/test.Holding/Check")
+        calls = [call(b"%d" % number) for number in range(_HELD)]
+        await holding.all_here.wait()
+        holding.release.set()
+        answers = await asyncio.gather(*calls)
+    assert answers == [b"%d" % number for number in range(_HELD)]
+
+
+async def test_only_its_owner_can_reach_it(folder: Path) -> None:
+    async with control_server.serving(folder, []):
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / CONTROL_SOCKET).stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_socket_of_a_killed_service_is_replaced(folder: Path, channel: grpc.aio.Channel) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o755)
+    short = f"/proc/self/cwd/{CONTROL_SOCKET}"
+    with socket.socket(socket.AF_UNIX) as stale, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        stale.bind(short)
+    holding = Holding()
+    holding.release.set()
+    for _ in range(2):  # and again after an orderly end, which leaves none
+        async with control_server.serving(folder, [holding.register]):
+            assert folder.stat().st_mode & 0o777 == 0o700
+            assert await channel.unary_unary("/test.Holding/Check")(b"here", wait_for_ready=True) == b"here"
+        assert not (folder / CONTROL_SOCKET).exists()
+
+
+async def test_calls_under_way_are_cancelled_at_the_end(folder: Path, channel: grpc.aio.Channel) -> None:
+    holding = Holding()
+    async with control_server.serving(folder, [holding.register]):
+        call = channel.unary_unary("/test.Holding/Check")(b"")
+        async with asyncio.timeout(10):
+            while not holding.held:
+                await asyncio.sleep(0.01)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call
+    assert holding.held == 0
+
+
+async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be used"):
+        async with control_server.serving(tmp_path / "file" / "ingress", []):
+            pass
+    (tmp_path / "ingress" / CONTROL_SOCKET).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot be made"):
+        async with control_server.serving(tmp_path / "ingress", []):
+            pass
