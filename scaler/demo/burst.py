@@ -14,7 +14,7 @@ from redis import Redis
 from scaler.demo import manifests
 from scaler.demo.docker_bridge import DockerBridge
 from scaler.observability.api_client import ApiClient
-from scaler.observability.status import WorkloadView
+from scaler.observability.views import WorkloadView
 from scaler.ports.errors import ScalerError
 from scaler.testing.servers.redis import RedisServer
 from scaler.testing.service_process import ServiceProcess

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
-from scaler.observability.status import StatusBoard, WorkloadView
+from scaler.observability.status import StatusBoard
+from scaler.observability.views import WorkloadView
 from scaler.ports.errors import ConfigError
 
 _LAST_PORT = 65535
@@ -43,8 +44,8 @@ def make_app(board: StatusBoard, registry: CollectorRegistry) -> FastAPI:
 
     @app.get("/readyz", responses={503: {"model": Health}})
     async def readyz(response: Response) -> Health:
-        """Answer 200 once every workload has been decided."""
-        waiting = board.undecided()
+        """Answer 200 once every workload has been decided, and a proxy serves what is to be reached."""
+        waiting = board.waiting_for()
         if waiting:
             response.status_code = 503
             return Health(status="starting", waiting_for=waiting)

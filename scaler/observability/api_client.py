@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from urllib.parse import quote
 
 from scaler.observability.api import WorkloadList
-from scaler.observability.status import WorkloadView
+from scaler.observability.views import WorkloadView
 from scaler.ports.errors import ScalerError
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from scaler.model import Reason, TriggerKind
-from scaler.observability.status import DecisionView, TriggerView, WorkloadView
+from scaler.observability.views import DecisionView, TriggerView, WorkloadView
 
 _REASONS = {
     Reason.TRIGGERS: "the triggers want it",

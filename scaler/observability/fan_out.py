@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scaler.model import Decision, Reading, Replica, Workload
-from scaler.ports.recorder import Recorder
+from scaler.ports.recorder import HoldOutcome, Recorder
 
 
 class FanOut(Recorder):
@@ -87,3 +87,28 @@ class FanOut(Recorder):
         """Pass it on."""
         for recorder in self._recorders:
             recorder.configuration_reloaded(accepted=accepted)
+
+    def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.traffic(workload, held=held, in_flight=in_flight)
+
+    def hold_ended(self, workload: Workload, *, held_s: float, outcome: HoldOutcome) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.hold_ended(workload, held_s=held_s, outcome=outcome)
+
+    def proxy_up(self, *, up: bool) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.proxy_up(up=up)
+
+    def proxy_lost(self, *, requests: int) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.proxy_lost(requests=requests)
+
+    def proxy_rejected(self, workloads: tuple[Workload, ...], *, error: str) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.proxy_rejected(workloads, error=error)

@@ -10,7 +10,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from scaler.model import Decision, Reading, Reason, Replica, Workload, ready_count, staying
-from scaler.ports.recorder import Recorder
+from scaler.observability.ingress_metrics import IngressMetrics
+from scaler.ports.recorder import HoldOutcome, Recorder
 
 _FAST_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
 _IO_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -24,6 +25,7 @@ class _TriggerSeries:
     up: Any
     errors: Any
     read_s: Any
+    windows: tuple[Any, Any, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +64,9 @@ class PrometheusRecorder(Recorder):
         self._errors = counter("trigger_errors", "Reads that failed", *trigger)
         self._bugs = counter("plugin_bugs", "Exceptions that a scaler's contract does not allow", *trigger)
         self._read_s = seconds("read_duration", "Duration of one trigger's read", "type")
+        self._stable = gauge("trigger_stable_concurrency", "Requests in flight over the stable window", *trigger)
+        self._panic = gauge("trigger_panic_concurrency", "Requests in flight over the panic window", *trigger)
+        self._panicking = gauge("trigger_panicking", "1 while the panic window keeps the count from falling", *trigger)
         self._decide_s = seconds("decide_duration", "Duration of one decision", buckets=_FAST_S)
         self._actuate_s = seconds("actuate_duration", "Duration of one change of replicas")
         self._reaction_s = seconds("reaction", "From the reading to the start command that it caused")
@@ -78,6 +83,7 @@ class PrometheusRecorder(Recorder):
         info = gauge("build_info", "1; what runs", "version", "python")
         info.labels(version("event-scaler"), platform.python_version()).set(1)
         self._series: dict[str, _WorkloadSeries] = {}
+        self._ingress = IngressMetrics(registry)
 
     def workload_added(self, workload: Workload) -> None:
         """Make the workload's series, so that they are there before the first event."""
@@ -97,16 +103,22 @@ class PrometheusRecorder(Recorder):
                 up=self._up.labels(*labels),
                 errors=self._errors.labels(*labels),
                 read_s=self._read_s.labels(trigger.type),
+                windows=self._windows_of(labels) if trigger.policy.concurrency is not None else None,
             )
         self._series[workload.name] = series
+        self._ingress.workload_added(workload)
+
+    def _windows_of(self, labels: tuple[str, ...]) -> tuple[Any, Any, Any]:
+        return self._stable.labels(*labels), self._panic.labels(*labels), self._panicking.labels(*labels)
 
     def workload_removed(self, workload: Workload) -> None:
         """Drop the workload's series."""
         self._series.pop(workload.name, None)
+        self._ingress.workload_removed(workload)
         for metric in (
             *(self._wanted, self._current, self._ready, self._pushes, self._starts, self._stops, self._failures),
             *(self._value, self._target, self._wants, self._active, self._up, self._errors, self._bugs),
-            self._decisions,
+            *(self._decisions, self._stable, self._panic, self._panicking),
         ):
             metric.remove_by_labels({"workload": workload.name})
 
@@ -145,6 +157,11 @@ class PrometheusRecorder(Recorder):
                 trigger.value.set(outcome.value)
             if outcome.wants is not None:
                 trigger.wants.set(outcome.wants)
+            if outcome.windows is not None and trigger.windows is not None:
+                stable, panic, panicking = trigger.windows
+                stable.set(outcome.windows.stable)
+                panic.set(outcome.windows.panic)
+                panicking.set(1 if outcome.windows.panicking else 0)
 
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show how many replicas there are."""
@@ -181,3 +198,23 @@ class PrometheusRecorder(Recorder):
     def configuration_reloaded(self, *, accepted: bool) -> None:
         """Count an edit of the manifests."""
         self._reloads.labels("accepted" if accepted else "rejected").inc()
+
+    def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
+        """Show the requests."""
+        self._ingress.traffic(workload, held=held, in_flight=in_flight)
+
+    def hold_ended(self, workload: Workload, *, held_s: float, outcome: HoldOutcome) -> None:
+        """Count how a hold ended."""
+        self._ingress.hold_ended(workload, held_s=held_s, outcome=outcome)
+
+    def proxy_up(self, *, up: bool) -> None:
+        """Show whether a proxy serves."""
+        self._ingress.proxy_up(up=up)
+
+    def proxy_lost(self, *, requests: int) -> None:
+        """Count a proxy's death."""
+        self._ingress.proxy_lost(requests=requests)
+
+    def proxy_rejected(self, workloads: tuple[Workload, ...], *, error: str) -> None:
+        """Count a refused configuration."""
+        self._ingress.proxy_rejected(workloads, error=error)

@@ -2,112 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from pydantic import BaseModel
-
-from scaler.model import (
-    App,
-    Decision,
-    MetricType,
-    Reading,
-    Reason,
-    Replica,
-    ReplicaState,
-    TriggerKind,
-    Workload,
-    ready_count,
-    staying,
+from scaler.model import App, Decision, Endpoint, Reading, Replica, Workload, ready_count, staying
+from scaler.observability.views import (
+    DecisionView,
+    IngressView,
+    LimitView,
+    ReplicaView,
+    TriggerView,
+    WindowsView,
+    WorkloadView,
 )
 from scaler.ports.recorder import Recorder
 
-
-class ReplicaView(BaseModel):
-    """One replica."""
-
-    id: str
-    name: str
-    revision: str
-    state: ReplicaState
-    started_at: float | None
-    restarts: int
-    detail: str
+_NO_PROXY = "a proxy that serves"
 
 
-class WindowsView(BaseModel):
-    """The averages of requests in flight, and whether the short one made the count jump."""
-
-    stable: float
-    panic: float
-    panicking: bool
-
-
-class TriggerView(BaseModel):
-    """One trigger: what it last said and wants.
-
-    A schedule also says when its value changes: seconds since the epoch on the wall clock, to be read in a zone.
-    """
-
-    name: str
-    type: str
-    kind: TriggerKind
-    metric_type: MetricType
-    target: float
-    activation: float
-    value: float | None = None
-    active: bool = False
-    wants: int | None = None
-    error: str | None = None
-    fallback: bool = False
-    within_tolerance: bool = False
-    changes_at: float | None = None
-    changes_zone: str = "UTC"
-    windows: WindowsView | None = None
-
-
-class LimitView(BaseModel):
-    """A rule that changed the number."""
-
-    rule: str
-    before: int
-    after: int
-
-
-class DecisionView(BaseModel):
-    """The last decision; times are seconds since the epoch."""
-
-    at: float
-    current: int
-    desired: int
-    active: bool
-    reason: Reason
-    limits: list[LimitView]
-    next_change_at: float | None
-
-
-class WorkloadView(BaseModel):
-    """One workload."""
-
-    name: str
-    target: str
-    revision: str | None
-    min_replicas: int
-    max_replicas: int
-    polling_interval_s: float
-    desired_replicas: int | None
-    current_replicas: int
-    ready_replicas: int
-    last_change_at: float | None
-    actuation_error: str | None
-    triggers: list[TriggerView]
-    replicas: list[ReplicaView]
-    decision: DecisionView | None
+@dataclass(slots=True)
+class _Requests:
+    held: int = 0
+    in_flight: int = 0
+    rejected: str | None = None
 
 
 class StatusBoard(Recorder):
-    """A recorder that keeps the latest facts of each workload."""
+    """A recorder that keeps the latest facts of each workload.
 
-    def __init__(self) -> None:
+    Args:
+        urls: Tells where a workload with ingress is reached.
+    """
+
+    def __init__(self, urls: Callable[[Workload], Sequence[str]] = lambda _: ()) -> None:
+        self._urls = urls
+        self._requests: dict[str, _Requests] = {}
+        self._proxy_up: bool | None = None
         self._workloads: dict[str, Workload] = {}
         self._decisions: dict[str, Decision] = {}
         self._replicas: dict[str, tuple[Replica, ...]] = {}
@@ -115,9 +45,10 @@ class StatusBoard(Recorder):
         self._errors: dict[str, str] = {}
         self._readings: dict[str, dict[str, Reading]] = {}
 
-    def undecided(self) -> list[str]:
-        """Return the workloads that have not been decided yet."""
-        return sorted(self._workloads.keys() - self._decisions.keys())
+    def waiting_for(self) -> list[str]:
+        """Return what is missing before all is served: workloads that are not decided, and a proxy where one is due."""
+        proxy = [_NO_PROXY] if self._proxy_up is False else []
+        return sorted(self._workloads.keys() - self._decisions.keys()) + proxy
 
     def names(self) -> list[str]:
         """Return the workloads' names in order."""
@@ -144,13 +75,26 @@ class StatusBoard(Recorder):
             last_change_at=self._changed_at.get(name),
             actuation_error=self._errors.get(name),
             triggers=_trigger_views(workload, decision, self._readings.get(name, {})),
-            replicas=[ReplicaView.model_validate(replica, from_attributes=True) for replica in replicas],
+            replicas=[_replica_view(replica) for replica in replicas],
             decision=_decision_view(decision) if decision else None,
+            ingress=self._ingress_view(workload),
+        )
+
+    def _ingress_view(self, workload: Workload) -> IngressView | None:
+        if not isinstance(workload.target, App) or workload.target.ingress is None:
+            return None
+        requests = self._requests.get(workload.name) or _Requests()
+        return IngressView(
+            urls=list(self._urls(workload)),
+            held=requests.held,
+            in_flight=requests.in_flight,
+            rejected=requests.rejected,
         )
 
     def workload_added(self, workload: Workload) -> None:
         """Begin to show it."""
         self._workloads[workload.name] = workload
+        self._requests[workload.name] = _Requests()
 
     def workload_removed(self, workload: Workload) -> None:
         """Show it no more."""
@@ -161,6 +105,7 @@ class StatusBoard(Recorder):
             self._changed_at,
             self._errors,
             self._readings,
+            self._requests,
         ):
             kept.pop(workload.name, None)
 
@@ -185,6 +130,39 @@ class StatusBoard(Recorder):
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show the replicas."""
         self._replicas[workload.name] = replicas
+
+    def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
+        """Show the requests."""
+        if requests := self._requests.get(workload.name):
+            requests.held, requests.in_flight = held, in_flight
+
+    def proxy_up(self, *, up: bool) -> None:
+        """Wait for a proxy, or no longer."""
+        self._proxy_up = up
+
+    def proxy_rejected(self, workloads: tuple[Workload, ...], *, error: str) -> None:
+        """Show why a proxy does not do as it was told, until it is told something new of the workload."""
+        for workload in workloads:
+            if requests := self._requests.get(workload.name):
+                requests.rejected = error
+
+
+def _replica_view(replica: Replica) -> ReplicaView:
+    return ReplicaView(
+        id=replica.id,
+        name=replica.name,
+        revision=replica.revision,
+        state=replica.state,
+        started_at=replica.started_at,
+        restarts=replica.restarts,
+        detail=replica.detail,
+        endpoint=_address(replica.endpoint) if replica.endpoint else None,
+    )
+
+
+def _address(endpoint: Endpoint) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
 
 
 def _trigger_views(workload: Workload, decision: Decision | None, readings: Mapping[str, Reading]) -> list[TriggerView]:

@@ -7,9 +7,13 @@ from pydantic import BaseModel, SecretStr
 
 from scaler.model import (
     App,
+    ConcurrencyPolicy,
+    ConcurrencyWindows,
     Container,
     Decision,
+    Endpoint,
     EnvVar,
+    Ingress,
     Limit,
     MetricType,
     Reading,
@@ -23,7 +27,7 @@ from scaler.model import (
     TriggerPolicy,
     Workload,
 )
-from scaler.ports.recorder import Recorder
+from scaler.ports.recorder import HoldOutcome, Recorder
 
 SECRET = "hunter2-not-to-be-seen"  # noqa: S105 - looked for in every output
 
@@ -39,6 +43,32 @@ def workload() -> Workload:
     return Workload(
         "worker", App((container,)), (Trigger(trigger, Parameters()),), ScalingPolicy((trigger,), max_replicas=10)
     )
+
+
+@pytest.fixture
+def shop() -> Workload:
+    """An app that is reached over HTTP, scaled by its requests in flight."""
+    trigger = TriggerPolicy(name="http-0", type="http", target=10, concurrency=ConcurrencyPolicy())
+    app = App((Container("main", "image"),), ingress=Ingress(8080, external=True))
+    return Workload("shop", app, (Trigger(trigger, Parameters()),), ScalingPolicy((trigger,), max_replicas=10))
+
+
+def record_requests(recorder: Recorder, shop: Workload) -> None:
+    """Record everything that the ingress tells of one app and its proxy."""
+    windows = ConcurrencyWindows(stable=12.5, panic=40, panicking=True)
+    outcome = TriggerOutcome("http-0", "http", 10, MetricType.AVERAGE_VALUE, 40, active=True, wants=4, windows=windows)
+    replica = Replica("1", "shop--a-1", "shop", "a", ReplicaState.READY, 1001.0, endpoint=Endpoint("127.0.0.1", 40001))
+    recorder.workload_added(shop)
+    recorder.proxy_up(up=True)
+    recorder.observed(shop, (replica,))
+    recorder.decided(
+        shop, Decision(1000.5, 1, 4, active=True, reason=Reason.TRIGGERS, triggers=(outcome,)), duration_s=0.00002
+    )
+    recorder.traffic(shop, held=3, in_flight=37)
+    recorder.hold_ended(shop, held_s=0.3, outcome=HoldOutcome.RELEASED)
+    recorder.hold_ended(shop, held_s=0, outcome=HoldOutcome.REFUSED)
+    recorder.proxy_rejected((shop,), error="no such certificate")
+    recorder.proxy_lost(requests=2)
 
 
 def record_one_tick(recorder: Recorder, workload: Workload) -> Decision:
@@ -69,3 +99,8 @@ def record_one_tick(recorder: Recorder, workload: Workload) -> Decision:
 @pytest.fixture
 def record() -> object:
     return record_one_tick
+
+
+@pytest.fixture(name="record_requests")
+def record_requests_fixture() -> object:
+    return record_requests

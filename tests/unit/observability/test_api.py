@@ -16,7 +16,8 @@ from scaler.model import ConcurrencyPolicy, Reading, ReplicaCounts, TriggerPolic
 from scaler.observability import api
 from scaler.observability.explanation import explain
 from scaler.observability.metrics import PrometheusRecorder
-from scaler.observability.status import StatusBoard, WorkloadView
+from scaler.observability.status import StatusBoard
+from scaler.observability.views import WorkloadView
 from scaler.ports.errors import ConfigError
 
 
@@ -70,6 +71,40 @@ async def test_a_workload_is_shown_with_its_decision_and_no_secret(
     assert [replica.state for replica in view.replicas] == ["ready", "crashed", "stopping"]
     status, body = await get(client, "/v1/workloads")
     assert json.loads(body)["workloads"] == [view.model_dump()]
+
+
+async def test_with_ingress_it_is_ready_once_a_proxy_serves(
+    client: aiohttp.ClientSession, board: StatusBoard, shop: Workload, record_requests: Callable
+) -> None:
+    record_requests(board, shop)
+    assert (await get(client, "/readyz"))[0] == 200
+    board.proxy_up(up=False)
+    status, body = await get(client, "/readyz")
+    assert status == 503
+    assert json.loads(body)["waiting_for"] == ["a proxy that serves"]
+
+
+def test_an_app_with_ingress_is_shown_with_its_requests(
+    shop: Workload, record_requests: Callable, workload: Workload
+) -> None:
+    board = StatusBoard(urls=lambda workload: [f"http://{workload.name}.localhost:8480"])
+    record_requests(board, shop)
+    view = board.view("shop")
+    assert view is not None
+    assert view.ingress is not None
+    assert view.ingress.model_dump() == {
+        "urls": ["http://shop.localhost:8480"],
+        "held": 3,
+        "in_flight": 37,
+        "rejected": "no such certificate",
+    }
+    assert [replica.endpoint for replica in view.replicas] == ["127.0.0.1:40001"]
+    board.workload_removed(shop)
+    board.traffic(shop, held=1, in_flight=1)  # late
+    board.workload_added(shop)
+    assert board.view("shop").ingress.model_dump(exclude={"urls"}) == {"held": 0, "in_flight": 0, "rejected": None}
+    board.workload_added(workload)
+    assert board.view("worker").ingress is None
 
 
 async def test_unknown_workloads_and_writes_are_refused(client: aiohttp.ClientSession) -> None:

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.model import Reading, Workload
 from scaler.observability.metrics import PrometheusRecorder
+from scaler.ports.recorder import HoldOutcome
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics.txt"
 
@@ -25,9 +26,13 @@ def exposed(registry: CollectorRegistry) -> dict[str, float]:
     return samples
 
 
-def test_names_types_labels_and_help_are_those_of_the_golden_list(workload: Workload, record: Callable) -> None:
+def test_names_types_labels_and_help_are_those_of_the_golden_list(
+    workload: Workload, record: Callable, shop: Workload, record_requests: Callable
+) -> None:
     registry = CollectorRegistry()
-    record(PrometheusRecorder(registry), workload)
+    recorder = PrometheusRecorder(registry)
+    record(recorder, workload)
+    record_requests(recorder, shop)
     lines = []
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         if family.name.endswith("_created"):
@@ -73,3 +78,49 @@ def test_a_removed_workload_leaves_no_series(workload: Workload, record: Callabl
     recorder.plugin_bug(workload, "redis-0")
     recorder.workload_removed(workload)
     assert [name for name in exposed(registry) if "worker" in name] == []
+
+
+def test_requests_are_shown(shop: Workload, record_requests: Callable) -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    record_requests(recorder, shop)
+    samples = exposed(registry)
+    assert samples["scaler_requests_held{workload=shop}"] == 3
+    assert samples["scaler_requests_in_flight{workload=shop}"] == 37
+    assert samples["scaler_holds_total{outcome=released,workload=shop}"] == 1
+    assert samples["scaler_holds_total{outcome=refused,workload=shop}"] == 1
+    assert samples["scaler_hold_duration_seconds_count{workload=shop}"] == 1  # who was refused did not wait
+    assert samples["scaler_hold_duration_seconds_bucket{le=0.25,workload=shop}"] == 0
+    assert samples["scaler_hold_duration_seconds_bucket{le=0.5,workload=shop}"] == 1
+    trigger = "{trigger=http-0,type=http,workload=shop}"
+    assert samples[f"scaler_trigger_stable_concurrency{trigger}"] == 12.5
+    assert samples[f"scaler_trigger_panic_concurrency{trigger}"] == 40
+    assert samples[f"scaler_trigger_panicking{trigger}"] == 1
+    assert samples["scaler_proxy_rejections_total{workload=shop}"] == 1
+    assert samples["scaler_proxy_up{}"] == 1
+    assert samples["scaler_proxy_deaths_total{}"] == 1
+    assert samples["scaler_proxy_lost_requests_total{}"] == 2
+    recorder.proxy_up(up=False)
+    assert exposed(registry)["scaler_proxy_up{}"] == 0
+
+
+def test_late_facts_of_a_removed_app_bring_no_series_back(shop: Workload, record_requests: Callable) -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    record_requests(recorder, shop)
+    recorder.workload_removed(shop)
+    recorder.traffic(shop, held=1, in_flight=1)
+    recorder.hold_ended(shop, held_s=1, outcome=HoldOutcome.GONE)
+    recorder.proxy_rejected((shop,), error="too late")
+    assert [name for name in exposed(registry) if "shop" in name] == []
+
+
+def test_without_ingress_there_are_no_series_of_requests_and_no_proxy_that_is_down(
+    workload: Workload, record: Callable
+) -> None:
+    registry = CollectorRegistry()
+    record(PrometheusRecorder(registry), workload)
+    names = exposed(registry)
+    assert "scaler_proxy_up{}" not in names
+    assert [name for name in names if "requests" in name and "worker" in name] == []
+    assert [name for name in names if "concurrency" in name] == []
