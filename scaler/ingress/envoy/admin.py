@@ -18,6 +18,7 @@ from scaler.ports.errors import ScalerError
 
 _TIMEOUT_S = 5.0
 _ACTIVE = r"^http\..+\.downstream_rq_active$"
+_LISTENING = r"^listener_manager\.workers_started$"
 # The administration's own requests.
 _OWN = "http.admin."
 
@@ -41,9 +42,10 @@ class EnvoyAdmin:
         self._session = session
 
     async def is_ready(self) -> bool:
-        """Return whether it serves: it has been told all it waits for, and is not ending."""
+        """Return whether it serves: it has been told all it waits for, listens, and is not ending."""
         status, _ = await self._ask("GET", "/ready")
-        return status == HTTPStatus.OK
+        # It says so a moment before its workers listen.
+        return status == HTTPStatus.OK and sum((await self.stats(_LISTENING)).values()) == 1
 
     async def server_info(self) -> dict[str, Any]:
         """Return what it says of itself: version, state, uptime, command line, node."""

@@ -98,12 +98,12 @@ def launch(concurrency: int | None) -> Launch:
 def _max_connections() -> int:
     """Return how many clients' connections Envoy has descriptors for: each may need one to a replica.
 
-    It aborts when there is none left for that, where a client that is turned away comes again.
+    Without one it would fail a request that it has taken; a client that is turned away can come again.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         return DEFAULT_MAX_CONNECTIONS
-    return max(1, min(DEFAULT_MAX_CONNECTIONS, (hard - _OWN_DESCRIPTORS) // 2))
+    return max(1, min(DEFAULT_MAX_CONNECTIONS, (hard - min(_OWN_DESCRIPTORS, hard // 4)) // 2))
 
 
 def start(folder: Path, program: Path, launch: Launch) -> EnvoyProcess:
