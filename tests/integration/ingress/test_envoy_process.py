@@ -25,8 +25,11 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import (
 )
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 from google.protobuf import any_pb2, json_format
+from typer.testing import CliRunner
 
-from scaler import processes
+from scaler import processes, wiring
+from scaler.cli import app
+from scaler.engine import state_dir
 from scaler.ingress import control_server
 from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy import admin, process, supervisor
@@ -294,8 +297,16 @@ async def test_stop_lets_requests_end(folder: Path, settings: IngressSettings) -
         await get(settings)
 
 
-async def test_a_silent_start_ends_when_it_does_not_heed_sigterm(folder: Path) -> None:
-    """What runs may be stuck: SIGKILL follows."""
+async def test_the_command_down_ends_it(tmp_path: Path, settings: IngressSettings) -> None:
+    with state_dir.open_locked(tmp_path / "state") as directory:
+        folder = ingress_folder.of(directory.path)
+        async with discovering(folder, settings), supervising(folder, settings, Told()) as envoy:
+            pid = envoy.pid
+    assert await wiring.down(tmp_path / "state") == 0
+    assert processes.identity(pid or 0) is None
+
+
+async def test_one_that_does_not_heed_sigterm_is_killed(folder: Path) -> None:
     envoy_folder = ingress_folder.make(ingress_folder.of_envoy(folder))
     code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     pid = processes.spawn((sys.executable, "-c", code), environment={}, folder=envoy_folder, log=envoy_folder / "x.log")
@@ -303,3 +314,26 @@ async def test_a_silent_start_ends_when_it_does_not_heed_sigterm(folder: Path) -
     await until(lambda: (envoy_folder / "x.log").stat().st_size > 0)
     await process.end(stuck, grace_s=0.2)
     assert not stuck.runs
+
+
+async def test_an_envoy_that_others_run_serves_with_the_printed_bootstrap(
+    tmp_path: Path, settings: IngressSettings
+) -> None:
+    printed = CliRunner().invoke(app, ["envoy-bootstrap", "--state-dir", str(tmp_path), "--node", "edge"])
+    (tmp_path / "bootstrap.json").write_text(printed.stdout)
+    command = [process.executable(), "-c", tmp_path / "bootstrap.json", "--disable-hot-restart", "--concurrency", "1"]
+    with (tmp_path / "log").open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as external:
+        try:
+            # It may be there first, and waits.
+            async with discovering(ingress_folder.of(tmp_path), settings):
+                assert await eventually(lambda: reachable(settings), bool)
+                assert await get(settings) == "here"
+        finally:
+            external.terminate()
+    assert "no configured limit" not in (tmp_path / "log").read_text()  # to the number of connections
+
+
+async def reachable(settings: IngressSettings) -> bool:
+    with contextlib.suppress(aiohttp.ClientConnectorError):
+        return await get(settings) == "here"
+    return False
