@@ -13,6 +13,7 @@ import pytest
 from scaler.ingress import control_server
 from scaler.ingress.folder import CONTROL_SOCKET
 from scaler.ports.errors import ConfigError
+from scaler.testing.leaks import until
 
 _HELD = 3000
 
@@ -91,12 +92,10 @@ async def test_calls_under_way_are_cancelled_at_the_end(folder: Path, channel: g
     holding = Holding()
     async with control_server.serving(folder, [holding.register]):
         call = channel.unary_unary("/test.Holding/Check")(b"")
-        async with asyncio.timeout(10):
-            while not holding.held:
-                await asyncio.sleep(0.01)
+        await until(lambda: holding.held == 1)
     with pytest.raises(grpc.aio.AioRpcError):
         await call
-    assert holding.held == 0
+    await until(lambda: holding.held == 0)
 
 
 async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
