@@ -98,7 +98,9 @@ class IngressMetrics(Recorder):
         self._lost.inc(requests)
 
     def proxy_rejected(self, workloads: tuple[Workload, ...], *, error: str) -> None:  # noqa: ARG002
-        """Count a refused configuration for each of those it was of."""
+        """Count a refused configuration for each of those it was of, and without a name when it was of none."""
+        if not workloads:
+            self._rejections.labels("").inc()
         for workload in workloads:
             if workload.name in self._series:
                 self._rejections.labels(workload.name).inc()

@@ -100,6 +100,8 @@ def test_requests_are_shown(shop: Workload, record_requests: Callable) -> None:
     assert samples["scaler_proxy_up{}"] == 1
     assert samples["scaler_proxy_deaths_total{}"] == 1
     assert samples["scaler_proxy_lost_requests_total{}"] == 2
+    recorder.proxy_rejected((), error="the port is in use")
+    assert exposed(registry)["scaler_proxy_rejections_total{workload=}"] == 1
     recorder.proxy_up(up=False)
     assert exposed(registry)["scaler_proxy_up{}"] == 0
 
