@@ -57,9 +57,9 @@ class EnvoyAdmin:
         return EnvoyMemory(allocated=int(told["allocated"]), physical=int(told["total_physical_bytes"]))
 
     async def stats(self, regex: str) -> dict[str, int]:
-        """Return the counters and gauges whose names match, by name."""
-        told = await self._json("/stats", filter=regex, format="json")
-        return {each["name"]: int(each["value"]) for each in told["stats"] if "name" in each}
+        """Return the counters and gauges whose names match, by name; not histograms, nor what is text."""
+        told = (await self._json("/stats", filter=regex, format="json"))["stats"]
+        return {each["name"]: each["value"] for each in told if isinstance(each.get("value"), int)}
 
     async def requests(self) -> int:
         """Return how many requests it has under way, held ones included."""
