@@ -86,7 +86,11 @@ class Client:
 
     def send(self, kind: Kind) -> None:
         """Send one request of that kind, and count what comes of it."""
-        self._submit(self._send(kind)).result()
+        self.start(kind).result()
+
+    def start(self, kind: Kind) -> Future[None]:
+        """Begin to send one request of that kind; what is returned is done when what came of it has been counted."""
+        return self._submit(self._send(kind))
 
     def ask(
         self, method: str, target: str, *, host: str | None = None, headers: Mapping[str, str] | None = None
