@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from scaler import cli_ingress, simulation, wiring
@@ -183,16 +182,23 @@ def schema() -> None:
 
 @app.command()
 def demo(
-    *, docker: Annotated[bool, typer.Option("--docker", help="Containers instead of local processes.")] = False
+    *,
+    docker: Annotated[bool, typer.Option("--docker", help="Containers instead of local processes.")] = False,
+    http: Annotated[
+        bool, typer.Option("--http", help="Requests to an app instead of messages, by local processes.")
+    ] = (False),
 ) -> None:
-    """Show a burst worked off from zero and back: a real Redis, no set-up, less than a minute."""
+    """Show a burst worked off from zero and back: a real Redis or Envoy, no set-up, less than a minute."""
     # Here, because nothing else needs what the demo needs.
-    from scaler.demo import burst, docker_bridge, live_view  # noqa: PLC0415
+    from scaler.demo import show  # noqa: PLC0415
 
-    console = Console()
-    with errors_as_exit_codes(), live_view.showing(console) as show:
-        progress = burst.run(show, engine=docker_bridge.find() if docker else None)
-    console.print(live_view.summarize(progress), highlight=False)
+    with errors_as_exit_codes():
+        if docker and http:
+            raise ConfigError("--docker and --http exclude each other")
+        if http:
+            show.show_requests()
+        else:
+            show.show_burst(docker=docker)
 
 
 @app.command(name="plugins")

@@ -16,6 +16,7 @@ from typing import Any
 from scaler.engine import state_dir
 from scaler.observability.api_client import ApiClient, ServiceNotReached
 from scaler.ports.errors import ConfigError, ScalerError
+from scaler.testing.polling import accepts
 
 _START_DEADLINE_S = 30.0
 _STOP_DEADLINE_S = 30.0
@@ -29,7 +30,7 @@ class ServiceNotStarted(ScalerError):
 class ServiceProcess:
     """One `scaler run` over `manifest.yaml` in its folder; the log is in `service.log`, the state in `state`.
 
-    Without a manifest it runs over none, as `--compose` allows.
+    Without a manifest it runs over none, as `--compose` allows. With an `ingress_port`, apps are reached there.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ServiceProcess:
         actuator: str,
         env: Mapping[str, str] | None = None,
         python: Path | str = sys.executable,
+        ingress_port: int | None = None,
     ) -> None:
         """Write the manifest; `python` is the interpreter whose installed scaler and plugins are run."""
         self.manifest = folder / "manifest.yaml"
@@ -49,6 +51,8 @@ class ServiceProcess:
         self.state_dir = folder / "state"
         self._log = folder / "service.log"
         self._actuator = actuator
+        self.ingress_port = ingress_port
+        self._ingress = () if ingress_port is None else ("--ingress", f"127.0.0.1:{ingress_port}")
         self._env = {**os.environ, **(env or {})}
         self._python = str(python)
         self._process: subprocess.Popen[bytes] | None = None
@@ -72,7 +76,7 @@ class ServiceProcess:
             self.command("down")
 
     def start(self, *options: str) -> None:
-        """Start it and wait until every workload has been decided.
+        """Start it and wait until every workload has been decided, and the ingress takes connections.
 
         Raises:
             ServiceNotStarted: It ended, or took too long.
@@ -81,14 +85,15 @@ class ServiceProcess:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 [
                     *(self._python, "-m", "scaler", "run", *self._paths, "--state-dir", str(self.state_dir)),
-                    *("--listen", "127.0.0.1:0", "--actuator", self._actuator, *options),
+                    *("--listen", "127.0.0.1:0", "--actuator", self._actuator),
+                    *(*self._ingress, *options),
                 ],
                 stdout=log,
                 stderr=log,
                 env=self._env,
             )
         deadline = time.monotonic() + _START_DEADLINE_S
-        while not self._decided():
+        while not (self._decided() and self._listens()):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
                 raise ServiceNotStarted(f"the service did not start:\n{self.log[-3000:]}")
@@ -145,6 +150,9 @@ class ServiceProcess:
         """Return the log's entries with one of these names."""
         entries = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [entry for entry in entries if entry["event"] in names]
+
+    def _listens(self) -> bool:
+        return self.ingress_port is None or accepts("127.0.0.1", self.ingress_port)
 
     def _decided(self) -> bool:
         try:
