@@ -25,6 +25,11 @@ class ApiClient:
     def __init__(self, address: str) -> None:
         self._address = address
 
+    @property
+    def address(self) -> str:
+        """Where it is asked, as HOST:PORT."""
+        return self._address
+
     def workloads(self) -> list[WorkloadView]:
         """Return all workloads.
 
