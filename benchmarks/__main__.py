@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import decide, fleet, machine, outages, reaction, soak, storm
+from benchmarks import decide, fleet, machine, no_failed_request, outages, reaction, soak, storm
+from benchmarks.ingress import held, hot, routes, step, wake
 from scaler.observability import logs
 
 ALL = {
@@ -13,9 +14,14 @@ ALL = {
     "reaction": reaction.main,
     "storm": storm.main,
     "outages": outages.main,
+    "hot": hot.main,
+    "wake": wake.main,
+    "step": step.main,
+    "routes": routes.main,
+    "held": held.main,
 }
 # Too long to be among all; by name only.
-LONG = {"soak": soak.main}
+LONG = {"soak": soak.main, "no_failed_request": no_failed_request.main}
 
 
 def main() -> None:

@@ -72,6 +72,19 @@ class Tally:
         self.held += 1
         self.longest_hold_ms = max(self.longest_hold_ms, milliseconds)
 
+    def add(self, other: Tally) -> None:
+        """Count what another client saw, too."""
+        self.requests.update(other.requests)
+        self.failures.update(other.failures)
+        self.described = [*self.described, *other.described][:_DESCRIBED]
+        self.bytes += other.bytes
+        self.reused += other.reused
+        for kind, seconds in other.slowest_s.items():
+            self.slowest_s[kind] = max(self.slowest_s.get(kind, 0.0), seconds)
+        self.held += other.held
+        self.longest_hold_ms = max(self.longest_hold_ms, other.longest_hold_ms)
+        self.replicas |= other.replicas
+
     @property
     def failure_count(self) -> int:
         """All failures."""

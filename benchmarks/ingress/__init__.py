@@ -1,0 +1,1 @@
+"""What the ingress costs and how fast it wakes, each beside something known in the same run."""
