@@ -47,7 +47,7 @@ def _measure(service: HttpService, client: Client, folder: Path) -> None:
     idle = {name: process.memory_info().rss for name, process in processes.items()}
     waiting = [client.start(Kind.GET) for _ in range(HELD)]
     eventually(
-        lambda: service.metric("scaler_ingress_requests_held", workload="app") == HELD,
+        lambda: service.metric("scaler_requests_held", workload="app") == HELD,
         within_s=_LIMIT_S,
         what=f"{HELD} held",
     )

@@ -50,6 +50,7 @@ def test_it_is_told_what_was_lost(tmp_path: Path) -> None:
         lost = client.tally.failure_count
         client.burst(4, 1.0)
         assert client.tally.failure_count == lost, f"{client.tally}\n{service.log[-3000:]}"
+        assert service.metric("scaler_proxy_lost_requests_total") >= lost
     assert len(service.events("envoy_died")) == 1
 
 

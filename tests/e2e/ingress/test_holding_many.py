@@ -36,7 +36,7 @@ def gated(folder: Path, *, ingress: dict[str, object] | None = None) -> str:
 
 
 def held(service: HttpService) -> float:
-    return service.metric("scaler_ingress_requests_held", workload="app")
+    return service.metric("scaler_requests_held", workload="app")
 
 
 def test_one_more_than_the_cap_is_told_to_come_again(tmp_path: Path) -> None:
