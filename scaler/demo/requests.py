@@ -24,6 +24,7 @@ _APP = "web"
 _ENOUGH_REPLICAS = 3
 _LOAD_S = 8.0
 _POLL_S = 0.1
+_PATIENCE_S = 30.0
 # Two requests per replica, of up to half a second each; the smallest windows there are, so that it is over soon.
 _SCALE = {
     "minReplicas": 0,
@@ -111,11 +112,14 @@ def run(show: Callable[[Progress], None]) -> Progress:
     Raises:
         DemoFailed: A request failed, replicas did not come or go, or it took too long.
     """
-    with _served() as (api, target), Client(target, seed=1, shape=_SHAPE) as client:
+    with _served() as (api, target), Client(target, seed=1, shape=_SHAPE, limit_s=_PATIENCE_S) as client:
         watch = _Watch(show, api, client)
         watch.until(lambda seen: seen.replicas == 0, doing="at zero")
         began = time.monotonic()
-        answer = client.ask("GET", "/")
+        try:
+            answer = client.ask("GET", "/")
+        except (OSError, EOFError) as error:
+            raise DemoFailed(f"the first request was not answered: {error!r}") from error
         watch.progress.first_answer_s = time.monotonic() - began
         if HELD in answer.headers:
             watch.progress.held_s = float(answer.headers[HELD]) / 1000

@@ -95,16 +95,22 @@ class Client:
     def ask(
         self, method: str, target: str, *, host: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """Send a request over a connection of its own, and return the answer, which is not counted."""
+        """Send a request over a connection of its own, and return the answer, which is not counted.
+
+        Raises:
+            OSError: There is no answer, or none in time.
+            EOFError: The connection ended within the answer.
+        """
 
         async def ask() -> Answer:
             connection = Connection(self.target.address, self.target.port, host or self.target.host)
             try:
-                return await connection.ask(method, target, headers=headers)
+                async with asyncio.timeout(self._limit_s):
+                    return await connection.ask(method, target, headers=headers)
             finally:
                 await connection.close()
 
-        return self._submit(ask()).result(self._limit_s)
+        return self._submit(ask()).result()
 
     def burst(self, workers: int, seconds: float) -> None:
         """Let so many workers send for that long, and wait until all has been answered."""
