@@ -20,7 +20,7 @@ def show_burst(*, docker: bool) -> None:
     console, view = Console(), BurstView()
     with showing(console, view) as show:
         progress = burst.run(show, engine=docker_bridge.find() if docker else None)
-    console.print(view.summarize(progress), highlight=False)
+    console.print(view.summarize(progress), highlight=False, soft_wrap=True)
 
 
 def show_requests() -> None:
@@ -32,4 +32,4 @@ def show_requests() -> None:
     console, view = Console(), RequestsView()
     with showing(console, view) as show:
         progress = requests.run(show)
-    console.print(view.summarize(progress), highlight=False)
+    console.print(view.summarize(progress), highlight=False, soft_wrap=True)

@@ -17,6 +17,7 @@ from scaler.engine import state_dir
 from scaler.observability.api_client import ApiClient, ServiceNotReached
 from scaler.ports.errors import ConfigError, ScalerError
 from scaler.testing.polling import accepts
+from scaler.testing.servers.process import free_port
 
 _START_DEADLINE_S = 30.0
 _STOP_DEADLINE_S = 30.0
@@ -52,7 +53,12 @@ class ServiceProcess:
         self._log = folder / "service.log"
         self._actuator = actuator
         self.ingress_port = ingress_port
-        self._ingress = () if ingress_port is None else ("--ingress", f"127.0.0.1:{ingress_port}")
+        self._ingress: tuple[str, ...] = ()
+        if ingress_port is not None:
+            self._ingress = ("--ingress", f"127.0.0.1:{ingress_port}")
+            # Containers reach other apps at the bridge's address; for processes there is one port for all services.
+            if actuator == "process":
+                self._ingress += ("--ingress-internal", f"127.0.0.1:{free_port()}")
         self._env = {**os.environ, **(env or {})}
         self._python = str(python)
         self._process: subprocess.Popen[bytes] | None = None
