@@ -30,6 +30,9 @@ BY_HTTP: Mapping[Kind, float] = {
 BY_RPC: Mapping[Kind, float] = {Kind.RPC: 7, Kind.RPC_STREAM: 3}
 
 
+_AFTER_FAILURE_S = 0.05
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Whom to send requests.
@@ -155,6 +158,8 @@ class Client:
         except (OSError, EOFError, ValueError, Unexpected, grpc.RpcError, TimeoutError) as error:
             description = f"request {requests.number} after {time.monotonic() - began:.3f} s: {error!r}"
             self.tally.failed(kind, description)
+            # Where nothing answers, they would come by the thousand.
+            await asyncio.sleep(_AFTER_FAILURE_S)
         else:
             self.tally.succeeded(kind, seconds=time.monotonic() - began, size=size)
         finally:
