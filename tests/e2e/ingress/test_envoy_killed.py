@@ -49,7 +49,8 @@ def test_it_is_told_what_was_lost(tmp_path: Path) -> None:
     service = HttpService(tmp_path, [quick_app("app", tmp_path)])
     with service.running(), Client(service.target("app", kinds={Kind.SLOW: 1.0}), seed=2) as client:
         with client.steadily(4):
-            eventually(lambda: service.metric("scaler_requests_in_flight", workload="app") > 0, what="requests")
+            # What is lost is known from the proxy's last report.
+            eventually(lambda: client.tally.requests.total() > 20, what="20 requests")
             kill(service.envoy())
             eventually(lambda: client.tally.failure_count >= 4, what="all four failed")
             eventually(lambda: answers(client), within_s=PATIENCE_S, what="an answer")

@@ -86,7 +86,7 @@ def assert_told_why(service: HttpService, *, reason: str) -> None:
         began = time.monotonic()
         answer = client.ask("GET", "/")
         assert answer.status == 503
-        assert reason in answer.body.decode()
+        assert reason in answer.body.decode(), service.log[-5000:]
         assert time.monotonic() - began < AT_ONCE_S
 
 
