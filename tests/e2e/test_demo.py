@@ -56,6 +56,33 @@ def test_demo_with_containers_leaves_nothing() -> None:
             assert client.containers(all=True) == []
 
 
+def test_demo_with_requests_leaves_nothing() -> None:
+    output = run_demo("--http")
+    summary = output[output.index("first request") :]
+    first = re.match(
+        r"first request, to an app at zero: answered after (\d+) ms, of which it was held (\d+) ms\n", summary
+    )
+    assert first, summary
+    assert int(first[2]) <= int(first[1]) < 30_000
+    load = re.search(r"requests under load: (\d+), failed: 0\npeak replicas: (\d+), now: 0;", summary)
+    assert load, summary
+    assert int(load[1]) > 50
+    assert int(load[2]) >= 3
+    assert leftovers() == []
+
+
+def test_demo_is_of_one_kind() -> None:
+    demo = subprocess.run(
+        [sys.executable, "-m", "scaler", "demo", "--http", "--docker"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert demo.returncode == 2
+    assert "exclude each other" in demo.stderr
+
+
 def test_demo_with_containers_needs_an_engine() -> None:
     demo = subprocess.run(
         [sys.executable, "-m", "scaler", "demo", "--docker"],
