@@ -76,7 +76,7 @@ def main() -> None:
         print(f"{way.name}: {per_s:,.0f}/s, p99 {p99:.2f} ms ({added:+.2f} ms), {cost}", flush=True)
     print(
         f"ratio: the ingress to a bare Envoy: throughput {ours.ratio(bare, lambda way: way.per_s):.2f},"
-        f" CPU per request {ours.ratio(bare, lambda way: way.cpu_s):.2f},"
+        f" requests per second of CPU {bare.ratio(ours, lambda way: way.cpu_s):.2f},"
         f" p99 {ours.ratio(bare, lambda way: way.p99_ms):.2f}"
     )
 
