@@ -11,7 +11,7 @@ import structlog
 from scaler.backoff import Backoff
 from scaler.model import Workload
 from scaler.ports.actuator import Actuator, Applied
-from scaler.ports.errors import ActuatorError, Permanent
+from scaler.ports.errors import ActuatorError, Permanent, RegistryUnavailable
 from scaler.ports.recorder import Recorder
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ class _Failure:
     kind: type
     text: str
     permanent: bool = False
+    unstartable: bool = False
 
 
 class Actuation:
@@ -82,6 +83,8 @@ class Actuation:
                 rejected.reset()
                 continue
             self._recorder.actuation_failed(self._workload, error=failure.text)
+            if failure.unstartable:
+                self._recorder.unstartable(self._workload, reason=failure.text)
             if failure.kind != complaint:
                 self._log.warning("actuation_failed", error=failure.text)
             complaint = failure.kind
@@ -116,7 +119,9 @@ class Actuation:
         try:
             applied = await self._actuator.apply(self._workload, desired)
         except ActuatorError as error:
-            return _Failure(type(error), str(error), permanent=isinstance(error, Permanent))
+            permanent = isinstance(error, Permanent)
+            unstartable = permanent or isinstance(error, RegistryUnavailable)
+            return _Failure(type(error), str(error), permanent=permanent, unstartable=unstartable)
         except Exception as error:  # noqa: BLE001 - reported below
             # An actuator's bug must not end the workload: logged whole, and tried again.
             self._log.exception("actuator_bug")

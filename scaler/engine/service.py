@@ -9,12 +9,12 @@ import structlog
 
 from scaler.backoff import Backoff
 from scaler.engine.memory import Memory
-from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.model import App, Workload
 from scaler.ports.actuator import Actuator
 from scaler.ports.errors import ActuatorError
 from scaler.ports.recorder import Recorder
+from scaler.supervision import supervise
 
 log = structlog.get_logger(__name__)
 
