@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from scaler.manifest.located import Path
 from scaler.manifest.problems import Report, shorten
 from scaler.model import COMPOSE_SERVICE, App, Direction, ForeignTarget, ScalingPolicy, Trigger
+from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
 from scaler.ports.scaler import TrafficConfig
 
 # What Azure calls the rule that an app with ingress gets when it has none.
 DEFAULT_RULE = "http-scaler"
 APP_KIND = "ContainerApp"
+# How often requests are counted for a decision when the manifest is silent; one bucket of their windows.
+REQUESTS_POLLING_INTERVAL_S = 1.0
 
 
 def check_requests(report: Report, path: Path, type_: str, target: App | ForeignTarget) -> None:
@@ -66,3 +69,16 @@ def silent_scale_down(triggers: Sequence[Trigger]) -> Direction:
     if triggers and all(trigger.policy.concurrency is not None for trigger in triggers):
         return Direction(stabilization_window_s=0.0)
     return ScalingPolicy().scale_down
+
+
+def polling_intervals(
+    polling_s: float | None, idle_s: float | None, triggers: Sequence[Trigger]
+) -> tuple[float, float | None]:
+    """Return the seconds between two readings, and the same at zero, given what the manifest says.
+
+    Requests that begin wake the decision by themselves, their end does not: their count is looked at each second, as
+    its windows have it. At zero nothing can end.
+    """
+    if polling_s is None and triggers and all(trigger.policy.concurrency for trigger in triggers):
+        return REQUESTS_POLLING_INTERVAL_S, DEFAULT_POLLING_INTERVAL_S if idle_s is None else idle_s
+    return DEFAULT_POLLING_INTERVAL_S if polling_s is None else polling_s, idle_s

@@ -15,11 +15,10 @@ from scaler.manifest.checking import check
 from scaler.manifest.declared import Environment
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOTHING, Report
-from scaler.manifest.traffic import check_wake, silent_scale_down
+from scaler.manifest.traffic import check_wake, polling_intervals, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.manifest.values import OutsideValues
 from scaler.model import App, ScalingPolicy, Workload
-from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
 
 DEFAULT_MAX_REPLICAS = 10
 _SCALE: Path = ("properties", "template", "scale")
@@ -68,13 +67,14 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
         cooldown_s=ScalingPolicy().cooldown_s if scale.cooldown_period is None else scale.cooldown_period,
         scale_down=silent_scale_down(triggers),
     )
+    polling_s, idle_s = polling_intervals(scale.polling_interval, scale.idle_polling_interval, triggers)
     return Workload(
         name=declared.name,
         target=declared.app,
         triggers=triggers,
         policy=policy,
-        polling_interval_s=scale.polling_interval or DEFAULT_POLLING_INTERVAL_S,
-        idle_polling_interval_s=scale.idle_polling_interval,
+        polling_interval_s=polling_s,
+        idle_polling_interval_s=idle_s,
         location=report.document.location,
     )
 

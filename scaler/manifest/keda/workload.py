@@ -22,7 +22,7 @@ from scaler.manifest.keda.documents import (
 from scaler.manifest.keda.objects import NAMESPACED, KubernetesObjects, identity
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, NOTHING, Report
-from scaler.manifest.traffic import check_wake, silent_scale_down
+from scaler.manifest.traffic import check_wake, polling_intervals, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.model import (
     App,
@@ -34,7 +34,6 @@ from scaler.model import (
     TriggerKind,
     Workload,
 )
-from scaler.model.workload import DEFAULT_POLLING_INTERVAL_S
 
 _SPEC: Path = ("spec",)
 
@@ -91,13 +90,16 @@ def scaled_workload(
     if len(triggers) == len(sources):
         lowest = policy.min_replicas if policy.idle_replicas is None else policy.idle_replicas
         check_wake(report, (*_SPEC, "triggers"), target, triggers, lowest=lowest)
+    polling_s, idle_s = polling_intervals(
+        spec.polling_interval, read_idle_interval(report, declared.metadata.annotations or {}), triggers
+    )
     return Workload(
         name=name,
         target=target,
         triggers=triggers,
         policy=policy,
-        polling_interval_s=spec.polling_interval or DEFAULT_POLLING_INTERVAL_S,
-        idle_polling_interval_s=read_idle_interval(report, declared.metadata.annotations or {}),
+        polling_interval_s=polling_s,
+        idle_polling_interval_s=idle_s,
         location=report.document.location,
     )
 
