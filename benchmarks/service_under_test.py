@@ -12,7 +12,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from scaler import wiring
+from scaler import manifests, wiring
 from scaler.engine.memory import Memory
 from scaler.engine.service import Service
 from scaler.engine.state_store import SqliteStateStore
@@ -110,7 +110,7 @@ def load(triggers: Sequence[Mapping[str, object]], **scale: float) -> tuple[Work
     """Return the workloads of these triggers, one each, by way of manifests."""
     with tempfile.TemporaryDirectory(prefix="scaler-bench-") as folder:
         write_manifests(Path(folder), triggers, **scale)
-        return wiring.load_manifests([Path(folder)]).workloads
+        return manifests.load_manifests([Path(folder)]).workloads
 
 
 @asynccontextmanager

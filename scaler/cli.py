@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from scaler import cli_ingress, simulation, wiring
+from scaler import cli_ingress, manifests, simulation, wiring
 from scaler.cli_options import (
     ActuatorChoice,
     Address,
@@ -81,16 +82,28 @@ def run(
     compose: Compose = False,
     strict: Strict = False,
     record: Annotated[Path | None, typer.Option(help="Append a trace of all readings, for `simulate`.")] = None,
+    ingress: cli_ingress.External = cli_ingress.DEFAULT_INGRESS,
+    ingress_tls: cli_ingress.Tls = None,
+    ingress_internal: cli_ingress.Internal = None,
+    certificates: cli_ingress.Certificates = None,
+    envoy_concurrency: cli_ingress.EnvoyConcurrency = None,
+    external_envoy: cli_ingress.ExternalEnvoy = False,
     log_level: Annotated[LogLevel, typer.Option(help="The least level that is logged.")] = LogLevel.INFO,
 ) -> None:
     """Run the service: scale what the manifests say, until SIGTERM. Replicas go on running then."""
     logs.configure(level=log_level)
-    settings = wiring.Settings(
-        tuple(paths or ()), state_dir, listen, actuator, network, strict=strict, record=record, compose=compose
-    )
     with errors_as_exit_codes():
         _need_manifests(paths, compose=compose)
-        wiring.run_until_stopped(settings)
+        incoming = cli_ingress.parse_settings(
+            external=ingress,
+            tls=ingress_tls,
+            internal=ingress_internal,
+            certificates=certificates,
+            concurrency=envoy_concurrency,
+            external_envoy=external_envoy,
+        )
+        settings = wiring.Settings(tuple(paths or ()), state_dir, listen, actuator, network)
+        wiring.run_until_stopped(replace(settings, strict=strict, record=record, compose=compose, ingress=incoming))
 
 
 @app.command()
@@ -105,13 +118,13 @@ def validate(paths: Manifests = None, *, compose: Compose = False, strict: Stric
         problems: list[Problem] = []
         if paths:
             try:
-                loaded = wiring.load_manifests(paths, strict=strict, outside=Outside.OPTIONAL)
+                loaded = manifests.load_manifests(paths, strict=strict, outside=Outside.OPTIONAL)
             except InvalidManifest as invalid:
                 problems.extend(invalid.problems)
             else:
                 workloads.extend(loaded.workloads)
                 problems.extend(loaded.warnings)
-        for scaling in asyncio.run(wiring.load_labels()) if compose else ():
+        for scaling in asyncio.run(manifests.load_labels()) if compose else ():
             problems.extend(scaling.problems)
             workloads.extend([scaling.workload] if scaling.workload else [])
         if any(strict or not problem.warning for problem in problems):
@@ -177,7 +190,7 @@ def down(state_dir: StateDir) -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of manifests, for editors."""
-    typer.echo(json.dumps(wiring.json_schema(), indent=2))
+    typer.echo(json.dumps(manifests.json_schema(), indent=2))
 
 
 @app.command()
@@ -249,10 +262,10 @@ def simulate(
 ) -> None:
     """Replay a trace through the real decision: what would this policy have done? No I/O, nothing is scaled."""
     with errors_as_exit_codes():
-        loaded = wiring.load_manifests([manifest], outside=Outside.OPTIONAL)
+        loaded = manifests.load_manifests([manifest], outside=Outside.OPTIONAL)
         for warning in loaded.warnings:
             typer.echo(warning, err=True)
-        chosen = choose_workload(loaded.workloads, workload)
+        chosen = manifests.choose_workload(loaded.workloads, workload)
         names = [trigger.name for trigger in chosen.triggers]
         try:
             lines = trace.read_text(encoding="utf-8").splitlines()
@@ -275,19 +288,3 @@ def simulate(
         else:
             for line in simulation.table(list(rows)):
                 typer.echo(line)
-
-
-def choose_workload(workloads: Sequence[Workload], name: str | None) -> Workload:
-    """Return the workload of that name, or the only one.
-
-    Raises:
-        ConfigError: There is no such one, or several and no name.
-    """
-    names = [workload.name for workload in workloads]
-    if name is None and len(names) == 1:
-        return workloads[0]
-    for workload in workloads:
-        if workload.name == name:
-            return workload
-    wanted = f"no workload {name!r}" if name else "several workloads"
-    raise ConfigError(f"the manifest has {wanted}; choose one with --workload: {', '.join(names)}")

@@ -6,44 +6,44 @@ import asyncio
 import functools
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from scaler import actuating, labelled, manifest
+from scaler import actuating, labelled, manifests, serving
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.engine import garbage, plugins, state_dir
+from scaler.engine import garbage, state_dir
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
 from scaler.engine.memory import Memory
 from scaler.engine.parts import Parts
-from scaler.engine.reload import Configuration, Reloader, stamps
+from scaler.engine.reload import Configuration, Reloader
 from scaler.engine.service import Service
 from scaler.engine.signals import Stop, raise_on_signal
 from scaler.engine.state_dir import StateDir
 from scaler.engine.state_store import SqliteStateStore
-from scaler.engine.supervision import supervise
 from scaler.engine.workload_loop import WorkloadLoop
 from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy import supervisor
-from scaler.manifest import Outside
-from scaler.manifest.compose.labels import LabelledScaling
-from scaler.model import ForeignTarget, SourceLocation, Workload
+from scaler.ingress.settings import IngressSettings
+from scaler.model import Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
 from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.actuator import Actuator
-from scaler.ports.errors import ActuatorError, ConfigError, InvalidManifest, Problem
+from scaler.ports.errors import ActuatorError, ConfigError
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
+from scaler.ports.traffic import Traffic
+from scaler.supervision import supervise
 
 try:
     import uvloop
@@ -68,6 +68,7 @@ class Settings:
         strict: Warnings about manifests are errors.
         record: File to append a trace of all readings to.
         compose: Services of Docker Compose are scaled as their labels say.
+        ingress: Where requests come in.
     """
 
     paths: tuple[Path, ...]
@@ -78,23 +79,13 @@ class Settings:
     strict: bool = False
     record: Path | None = None
     compose: bool = False
+    ingress: IngressSettings = field(default_factory=IngressSettings)
 
-
-# Once a process: what manifests are checked with at an edit is what the loops were made with.
-_installed_scalers = functools.cache(plugins.discover)
-
-
-def load_manifests(
-    paths: Sequence[Path], *, strict: bool = False, outside: Outside = Outside.REQUIRED
-) -> manifest.Manifests:
-    """Read manifests with the installed scalers and the service's environment.
-
-    Only who does not run them may take what they refer to as optional.
-
-    Raises:
-        InvalidManifest: At least one problem.
-    """
-    return manifest.load(paths, scalers=_installed_scalers(), environ=os.environ, strict=strict, outside=outside)
+    def load(self) -> Configuration:
+        """Read what is to run. Raises InvalidManifest."""
+        return manifests.load_configuration(
+            self.paths, strict=self.strict, compose=self.compose, certificates=self.ingress.certificates
+        )
 
 
 async def run(settings: Settings) -> None:
@@ -104,7 +95,7 @@ async def run(settings: Settings) -> None:
         ConfigError: It cannot start as asked.
     """
     with state_dir.open_locked(settings.state_dir) as directory:
-        configuration = _load_configuration(settings)
+        configuration = settings.load()
         kind = await actuating.choose(settings.actuator, directory, network=settings.network)
         with api.bind(settings.listen) as listener:
             await _serve(settings, directory, configuration, kind, listener)
@@ -153,10 +144,20 @@ def service_address(path: Path) -> str:
 
 
 @asynccontextmanager
-async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -> AsyncIterator[Service]:
-    """Lend a service over these, with the installed scalers, shared connections and the system's clock."""
+async def make_service(
+    actuator: Actuator,
+    memory: Memory,
+    recorder: Recorder,
+    *,
+    traffic: Callable[[str], Traffic | None] = lambda _: None,
+    on_configured: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Service]:
+    """Lend a service over these, with the installed scalers, shared connections and the system's clock.
+
+    `traffic` gives the requests to a workload, by its name; `on_configured` is called after each change of workloads.
+    """
     scalers: Mapping[str, type[Scaler[Any]]] = {
-        type_: plugin for type_, plugin in _installed_scalers().items() if isinstance(plugin, type)
+        type_: plugin for type_, plugin in manifests.installed_scalers().items() if isinstance(plugin, type)
     }
     clock = SystemClock()
 
@@ -171,25 +172,20 @@ async def make_service(actuator: Actuator, memory: Memory, recorder: Recorder) -
                 memory=memory,
                 recorder=recorder,
                 clock=clock,
+                traffic=traffic(workload.name),
             )
+
+        def configured() -> None:
+            garbage.set_aside()
+            on_configured()
 
         yield Service(
             actuator=actuator,
             memory=memory,
             recorder=recorder,
             make_loop=make_loop,
-            on_configured=garbage.set_aside,
+            on_configured=configured,
         )
-
-
-async def load_labels() -> tuple[LabelledScaling, ...]:
-    """Read the labels of the compose services that exist now.
-
-    Raises:
-        EngineUnavailable: The engine does not answer.
-    """
-    async with ComposeActuator() as compose:
-        return await labelled.read(compose, _installed_scalers())
 
 
 def run_until_stopped(settings: Settings) -> None:
@@ -202,55 +198,54 @@ def run_until_stopped(settings: Settings) -> None:
         runner.run(run(settings))
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of manifests, for the installed scalers."""
-    return manifest.json_schema(_installed_scalers())
-
-
-def _load_configuration(settings: Settings) -> Configuration:
-    before = stamps(settings.paths)
-    if settings.compose and not settings.paths:
-        return Configuration((), (), before)
-    loaded = load_manifests(settings.paths, strict=settings.strict)
-    for warning in loaded.warnings:
-        log.warning("manifest_warning", problem=str(warning))
-    foreign = [
-        Problem(
-            location=workload.location or SourceLocation("manifest", 1, 1),
-            path="spec.scaleTargetRef",
-            found=f"{workload.target.kind} {workload.target.name!r}",
-            expected="the kind ContainerApp with an app of the same manifests, or ComposeService",
-            hint=f"running a {workload.target.kind} is not supported yet; validate and simulate take it",
-        )
-        for workload in loaded.workloads
-        if isinstance(workload.target, ForeignTarget) and workload.target.kind not in actuating.FOREIGN_KINDS
-    ]
-    if foreign:
-        raise InvalidManifest(foreign)
-    return Configuration(loaded.workloads, loaded.files, before)
-
-
 async def _serve(
     settings: Settings, directory: StateDir, configuration: Configuration, kind: str, listener: socket.socket
 ) -> None:
     registry = CollectorRegistry()
-    board = StatusBoard()
+    board = StatusBoard(lambda workload: serving.urls(workload, settings.ingress))
     recorders: list[Recorder] = [PrometheusRecorder(registry), board, ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))
-        recorder = FanOut(*recorders)
+        ingress = await stack.enter_async_context(
+            await serving.make_ingress(
+                settings.ingress,
+                directory,
+                FanOut(*recorders),
+                configuration.workloads,
+                kind=kind,
+                network=settings.network,
+            )
+        )
+        recorder = FanOut(*recorders, ingress)
         store = await stack.enter_async_context(SqliteStateStore(directory.database))
         memory = Memory(store)
         await memory.load()
         compose = ComposeActuator()
         actuator = await stack.enter_async_context(
-            actuating.make_actuator(kind, directory, network=settings.network, compose=compose)
+            actuating.make_actuator(
+                kind,
+                directory,
+                network=settings.network,
+                compose=compose,
+                balancer=ingress,
+                names=lambda: serving.names_in_containers(ingress),
+            )
         )
-        service = await stack.enter_async_context(make_service(actuator, memory, recorder))
+        configured = asyncio.Event()
+
+        def on_configured() -> None:
+            configured.set()
+            ingress.renew()
+
+        service = await stack.enter_async_context(
+            make_service(actuator, memory, recorder, traffic=ingress.traffic_of, on_configured=on_configured)
+        )
         parts = Parts(service.reconfigure, {"manifests": configuration.workloads})
-        reloader = Reloader(lambda: _load_configuration(settings), functools.partial(parts.take, "manifests"), recorder)
-        labels = labelled.LabelWatch(compose, _installed_scalers(), functools.partial(parts.take, "labels"), recorder)
+        reloader = Reloader(settings.load, functools.partial(parts.take, "manifests"), recorder)
+        labels = labelled.LabelWatch(
+            compose, manifests.installed_scalers(), functools.partial(parts.take, "labels"), recorder
+        )
         server = api.Server(api.make_app(board, registry))
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -261,6 +256,8 @@ async def _serve(
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
                 tasks.create_task(reloader.run(configuration), name="reload")
+                tasks.create_task(ingress.run(), name="ingress")
+                tasks.create_task(serving.introduce(ingress, actuator, configured), name="introduction")
                 complete = labels.complete if settings.compose else None
                 tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
                 if settings.compose:

@@ -78,6 +78,11 @@ class FanOut(Recorder):
         for recorder in self._recorders:
             recorder.actuation_recovered(workload)
 
+    def unstartable(self, workload: Workload, *, reason: str) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.unstartable(workload, reason=reason)
+
     def connections_open(self, kind: str, count: int) -> None:
         """Pass it on."""
         for recorder in self._recorders:

@@ -61,6 +61,9 @@ class Recorder:
     def actuation_recovered(self, workload: Workload) -> None:
         """The actuator could do it again."""
 
+    def unstartable(self, workload: Workload, *, reason: str) -> None:
+        """No replica can be started now, as for want of its image; `reason` holds no secret."""
+
     def connections_open(self, kind: str, count: int) -> None:
         """How many shared clients of that kind are open."""
 

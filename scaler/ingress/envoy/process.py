@@ -23,7 +23,7 @@ LOG = "envoy.log"
 
 # In its environment; holds its folder.
 _MARK = "SCALER_ENVOY"
-_NODE = "embedded"
+EMBEDDED_NODE = "embedded"
 _NOTE = "envoy.json"
 _BOOTSTRAP = "bootstrap.json"
 # That we are not there is nothing for its log: with no one to bound it, two lines a second fill a disk.
@@ -88,7 +88,7 @@ def launch(concurrency: int | None) -> Launch:
     bootstrap = Bootstrap(
         # Relative to its working directory: a path of any length can lead there.
         control_socket=f"../{ingress_folder.CONTROL_SOCKET}",
-        node=_NODE,
+        node=EMBEDDED_NODE,
         admin_socket=ADMIN_SOCKET,
         max_connections=_max_connections(),
     )

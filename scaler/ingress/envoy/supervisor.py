@@ -61,6 +61,10 @@ class EnvoySupervisor:
         """The running process; None while there is none."""
         return self._running.pid if self._running else None
 
+    def left_behind(self) -> bool:
+        """Tell whether the Envoy of an earlier run is there."""
+        return process.find(self._folder) is not None
+
     def check(self) -> None:
         """Find out what would keep it from serving, before anything is started.
 

@@ -84,6 +84,11 @@ class Discovery:
         """
         self._started.set()
 
+    @property
+    def started(self) -> bool:
+        """Whether Envoys are told."""
+        return self._started.is_set()
+
     def configure(self, settings: IngressSettings) -> None:
         """Listen there from now on, and read the certificates again."""
         if flaws := self._catalogue.configure(settings):

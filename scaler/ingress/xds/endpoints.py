@@ -10,9 +10,15 @@ from envoy.config.endpoint.v3 import endpoint_components_pb2, endpoint_pb2
 
 from scaler.ingress.site import Backend
 
+# Where nobody ever listens. While an app has no replica for new requests, this stands in for one: a request that was
+# let go and lost its replica before it reached it is then refused a connection and tried again a little later, when
+# there may be another replica, instead of failing at once for want of any.
+NOWHERE = address_pb2.Address(pipe=address_pb2.Pipe(path="/dev/null/no-replica"))
+
 
 def load_assignment(cluster: str, backends: Iterable[Backend]) -> Any:
     """Return the endpoints of a cluster; a draining one keeps the requests that it has."""
+    backends = tuple(backends)
     endpoints = [
         endpoint_components_pb2.LbEndpoint(
             endpoint=endpoint_components_pb2.Endpoint(address=socket_address(each.endpoint.host, each.endpoint.port)),
@@ -20,9 +26,12 @@ def load_assignment(cluster: str, backends: Iterable[Backend]) -> Any:
         )
         for each in backends
     ]
+    if all(each.draining for each in backends):
+        nowhere = endpoint_components_pb2.Endpoint(address=NOWHERE)
+        endpoints.append(endpoint_components_pb2.LbEndpoint(endpoint=nowhere, health_status=health_check_pb2.HEALTHY))
     return endpoint_pb2.ClusterLoadAssignment(
         cluster_name=cluster,
-        endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=endpoints)] if endpoints else [],
+        endpoints=[endpoint_components_pb2.LocalityLbEndpoints(lb_endpoints=endpoints)],
     )
 
 
