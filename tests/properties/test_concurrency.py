@@ -162,3 +162,19 @@ def test_more_in_flight_never_wants_less(data: st.DataObject) -> None:
     low, _ = decide(app.policy, app.state, {"http": less}, counts, app.now)
     high, _ = decide(app.policy, app.state, {"http": more}, counts, app.now)
     assert (high.triggers[0].wants or 0) >= (low.triggers[0].wants or 0)
+
+
+@given(st.data())
+def test_the_count_stays_until_the_announced_moment(data: st.DataObject) -> None:
+    app = data.draw(apps())
+    reading = data.draw(readings())
+    decision = app.tick(reading)
+    due = decision.next_change_at
+    assert due is None or due >= app.now
+    # Either what was read stays as it is, or the number in flight does, which is then its own average.
+    steady = data.draw(st.sampled_from([reading, Reading(reading.value)]))
+    for _ in range(40):
+        app.now += data.draw(PAUSES)
+        if due is not None and app.now >= due:
+            break
+        assert app.tick(steady).desired == decision.desired

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from scaler.decision.concurrency import autoscaler, windows
-from scaler.decision.concurrency.forecast import Course, changes_at
+from scaler.decision.concurrency.forecast import Steady, changes_at
 from scaler.model import (
     ConcurrencyPolicy,
     ConcurrencyState,
@@ -154,7 +154,7 @@ def _settled(
     moments = [
         moment
         for level in levels
-        if (moment := changes_at(rules, trigger.target, after, Course(count, level, held), now)) is not None
+        if (moment := changes_at(rules, trigger.target, after, Steady(count, level, held), now)) is not None
     ]
     return replace(proposal, changes_at=min(moments, default=None))
 

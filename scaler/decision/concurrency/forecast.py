@@ -16,7 +16,7 @@ _EVEN = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Steady:
     """What stays as it is.
 
     Attributes:
@@ -31,39 +31,42 @@ class Course:
 
 
 def changes_at(
-    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, course: Course, now: float
+    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, steady: Steady, now: float
 ) -> float | None:
     """Return a moment before which the count stays, to the second; None when no clock leads to another one."""
+    even = _is_even(memory, steady.level)
     moments = []
     if memory.panic_since is not None:
         moments.append(memory.panic_since + rules.stable_window_s)
-    if len(memory.delay) > 1:
+    if len(memory.delay) > 1 or (memory.delay and not even):
         moments.append(memory.delay[0].at + delay.length_s(rules.scale_down_delay_s))
-    moved = _averages_move_it_at(rules, target, memory, course, now)
-    if moved is not None:
-        moments.append(moved)
+    if rules.weighted and not (even and steady.level == 0):
+        moments.append(now)  # its shares do not add up to one, so that it moves even then
+    elif not even:
+        moved = _averages_move_it_at(rules, target, memory, steady, now)
+        if moved is not None:
+            moments.append(moved)
     return max(now, min(moments)) if moments else None
 
 
-def _averages_move_it_at(
-    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, course: Course, now: float
-) -> float | None:
-    level = course.level
+def _is_even(memory: ConcurrencyState, level: float) -> bool:
+    """Tell whether all that is known is the level, so that no linear average moves."""
     near = level * _EVEN
-    even = level == memory.in_flight and all(
+    return level == memory.in_flight and all(
         abs(request_seconds - level * known_s) <= near for _, request_seconds, known_s in memory.seconds
     )
-    if rules.weighted:
-        # Its shares do not add up to one, so that it moves even then.
-        return None if even and not level else now
-    if even:
-        return None
+
+
+def _averages_move_it_at(
+    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, steady: Steady, now: float
+) -> float | None:
+    level = steady.level
     lengths = [windows.length_of(window_s) for window_s in (rules.stable_window_s, rules.panic_window_s)]
     ahead_s = min(max(lengths), _HORIZON_S)
     instead = memory.in_flight
     stable, panic = (
         [
-            max(course.held, instead if average is None else average)
+            max(steady.held, instead if average is None else average)
             for average in _averages(memory, length, ahead_s, level, now)
         ]
         for length in lengths
@@ -77,7 +80,7 @@ def _averages_move_it_at(
             continue
         told = needed
         wants, _ = autoscaler.scale(
-            rules, target, memory, stable=for_stable, panic=for_panic, ready=course.ready, now=now
+            rules, target, memory, stable=for_stable, panic=for_panic, ready=steady.ready, now=now
         )
         if present is None:
             present = wants
