@@ -9,6 +9,6 @@ Connection:
 
 Outages:
     While an app has replicas and a proxy has not told yet what it has in flight, the number is unknown: the count does
-    not go down, and other triggers go on. The first reading after it averages over the whole time since the last one.
+    not go down, and other triggers go on. That time then counts for nothing in the windows.
     An app without replicas needs no proxy's word: all that it has is held.
 """

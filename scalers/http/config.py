@@ -25,6 +25,7 @@ _WINDOWED = (
     "max_scale_down_rate",
     "scale_down_delay",
     "activation_scale",
+    "metric_aggregation_algorithm",
 )
 
 
@@ -108,6 +109,11 @@ class HttpConfig(TrafficConfig):
     activation_scale: PositiveInteger = Field(
         1, validation_alias="activationScale", description="the least count other than zero"
     )
+    metric_aggregation_algorithm: Literal["linear", "weighted-exponential"] = Field(
+        "linear",
+        validation_alias="metricAggregationAlgorithm",
+        description="how the seconds of a window count in its average: all alike, or recent ones more",
+    )
 
     @model_validator(mode="after")
     def _check_metric(self) -> Self:
@@ -138,4 +144,5 @@ class HttpConfig(TrafficConfig):
             max_down_rate=self.max_scale_down_rate,
             scale_down_delay_s=float(self.scale_down_delay),
             activation_scale=self.activation_scale,
+            weighted=self.metric_aggregation_algorithm == "weighted-exponential",
         )

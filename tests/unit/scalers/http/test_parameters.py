@@ -38,6 +38,7 @@ def test_every_rule_is_given_under_knative_s_name() -> None:
         maxScaleDownRate="1.5",
         scaleDownDelay="15m",
         activationScale="3",
+        metricAggregationAlgorithm="weighted-exponential",
     ).concurrency() == ConcurrencyPolicy(
         stable_window_s=120,
         panic_window_s=30,
@@ -46,6 +47,7 @@ def test_every_rule_is_given_under_knative_s_name() -> None:
         max_down_rate=1.5,
         scale_down_delay_s=900,
         activation_scale=3,
+        weighted=True,
     )
 
 
