@@ -165,6 +165,8 @@ class Discovery:
                 running.cancel()
         except* TimeoutError:
             log.error("envoy_does_not_answer")
+        except* grpc.aio.BaseError:
+            log.debug("discovery_stream_broken")  # it ended while something was being written to it
         finally:
             self._streams.discard(stream)
             log.info("envoy_gone", connected=self.connected)

@@ -112,6 +112,7 @@ class Stream:
         names = frozenset(request.resource_names)
         if names != self._asked.get(kind):
             self._asked[kind] = names
+            self._stirred.set()
         if kind is Kind.ENDPOINTS:
             for gone in self._units[kind].keys() - names:
                 del self._units[kind][gone]
@@ -123,7 +124,6 @@ class Stream:
             answer.set_result(request.error_detail.message or "no reason given" if refused else None)
         self._heard.set()
         self._heard = asyncio.Event()
-        self._stirred.set()
 
     async def run(self) -> None:
         """Bring the Envoy to what is wanted, again and again.
@@ -253,18 +253,22 @@ class Stream:
 
     async def _exchange_clusters(self, resources: Sequence[bytes]) -> str | None:
         """Send clusters, and meanwhile their endpoints: Envoy says that it took clusters once they have theirs."""
-        async with asyncio.TaskGroup() as tasks:
-            sent = tasks.create_task(self._exchange(Kind.CLUSTERS, resources), name="clusters")
-            while not sent.done():
-                heard = tasks.create_task(self._heard.wait(), name="heard")
-                await asyncio.wait((sent, heard), return_when=asyncio.FIRST_COMPLETED)
-                heard.cancel()
-                if not sent.done():
-                    await self._endpoints(self._wants.snapshot())
-        return sent.result()
+        async with asyncio.timeout(self._answer_timeout_s):
+            answer = await self._dispatch(Kind.CLUSTERS, resources)
+            while not answer.done():
+                heard = self._heard
+                await self._endpoints(self._wants.snapshot())
+                if not answer.done():
+                    await heard.wait()
+            return answer.result()
 
     async def _exchange(self, kind: Kind, resources: Sequence[bytes]) -> str | None:
         """Send resources; return None once Envoy has taken them, or why it did not."""
+        async with asyncio.timeout(self._answer_timeout_s):
+            return await (await self._dispatch(kind, resources))
+
+    async def _dispatch(self, kind: Kind, resources: Sequence[bytes]) -> asyncio.Future[str | None]:
+        """Send resources; return where Envoy's answer will be. Only the task of `run` sends: one write at a time."""
         await self._until_asked(kind, frozenset())
         self._number += 1
         nonce = f"{self._instance}.{self._number}"
@@ -276,9 +280,8 @@ class Stream:
             type_url=kind.value,
             resources=[any_pb2.Any(type_url=kind.value, value=each) for each in resources],
         )
-        async with asyncio.timeout(self._answer_timeout_s):
-            await self._send(response)
-            return await answer
+        await self._send(response)
+        return answer
 
     def _has_asked(self, kind: Kind, names: AbstractSet[str]) -> bool:
         if kind in _WHOLE:  # names nothing: it wants all there is

@@ -171,7 +171,7 @@ async def test_a_service_that_comes_back_disturbs_nothing(told: Told, control: C
                 answered.append((await get(at, "app.localhost")).status)
 
         asking = asyncio.create_task(ask())
-        for _ in range(3):
+        for number in range(3):
             await control.stop()
             assert (await get(at, "app.localhost")).status == 200
             control.discovery = told.another()
@@ -181,8 +181,9 @@ async def test_a_service_that_comes_back_disturbs_nothing(told: Told, control: C
             await eventually(lambda: _count(told), lambda count: count == 1)
             assert (await get(at, "app.localhost")).status == 200
             told.discovery.put(site("app", one))
+            told.discovery.put(site(f"new-{number}", one))
             told.discovery.start()
-            await told.discovery.acknowledged("app")
+            await asyncio.wait_for(told.discovery.acknowledged("app"), 10)
         over.set()
         await asking
         assert set(answered) == {200}
