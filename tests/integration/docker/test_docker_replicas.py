@@ -23,6 +23,7 @@ from scaler.model import (
     HttpGet,
     Probe,
     ProbeKind,
+    Replica,
     ReplicaState,
     Resources,
     Volume,
@@ -190,9 +191,14 @@ async def test_a_killed_service_loses_nothing_and_starts_nothing_twice(
     await asyncio.to_thread(_kill_after, process, after_s)
     target = workload(served())
     async with DockerActuator(owner, base_url=docker_server.base_url) as actuator:
-        # What the killed service had asked for may still come: the engine finishes what it was told.
-        await actuator.apply(target, 5)
-        await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.READY] * 5)
+
+        async def applied() -> tuple[Replica, ...]:
+            # What the killed service had asked for may still come, as the engine finishes what it was told: it is a
+            # change, on which a count is applied again.
+            await actuator.apply(target, 5)
+            return await actuator.observe(target)
+
+        await eventually(applied, lambda seen: states(seen) == [ReplicaState.READY] * 5)
         await actuator.remove("worker")
     assert api.containers(all=True, filters={"label": f"io.scaler.owner={owner}"}) == []
 

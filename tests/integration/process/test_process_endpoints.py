@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,16 @@ client.recv(1)
 def app(script: str = SCRIPT, *probes: Probe) -> App:
     container = Container("web", "", command=("sh", "-c"), args=(script,), probes=probes)
     return App((container,), termination_grace_period_s=2.0, ingress=Ingress(TARGET_PORT))
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing(tmp_path: Path) -> Iterator[None]:
+    """End what a test that failed left running."""
+    yield
+    for path in tmp_path.glob("replicas/*/record.json"):
+        pid = json.loads(path.read_text())["pid"]
+        if pid and Path(f"/proc/{pid}").exists():
+            os.killpg(pid, signal.SIGKILL)
 
 
 async def ready(actuator: ProcessActuator, target: Any, count: int) -> tuple[Replica, ...]:
