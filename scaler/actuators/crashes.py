@@ -40,7 +40,7 @@ class CrashHistory:
 
         What asked the engine for it may have been cut off before it got the answer.
         """
-        if self.restart_at is not None and started_at is not None and started_at != self._last_ended:
+        if self.restart_at is not None and started_at is not None and started_at > (self._last_ended or 0.0):
             self.restarts += 1
             self.restart_at = None
 
