@@ -121,7 +121,7 @@ class Picture:
         elif unit.state is UnitState.CREATED:
             state = ReplicaState.STARTING
         elif ended:
-            state, detail = ReplicaState.CRASHED, unit.detail or "ended"  # the next listing tells how
+            state = ReplicaState.CRASHED  # how it ended the next listing tells; until then there is no detail
         elif unit.id in self._drains:
             state = ReplicaState.DRAINING
         else:
