@@ -27,10 +27,11 @@ ROUTER = "envoy.filters.http.router"
 # The holding service ends each hold by itself; this only bounds one that hangs without having died.
 LONGEST_HOLD_S = 24 * 3600.0
 
-# While the service is being restarted, holds are asked for again: with these back-offs for at least half a minute.
+# While the service is being restarted, holds are asked for again, after back-offs that double. Their limit is as long
+# as the longest hold: Envoy takes it for the time-out of each try, too, and would end every hold then (1.40,
+# Utility::convertCoreToRouteRetryPolicy).
 _RETRIES = 60
 _FIRST_BACKOFF_S = 0.1
-_LONGEST_BACKOFF_S = 1.0
 
 # Request headers that the holding service is told, beside method, path, host and addresses. Few, because each held
 # request keeps a copy.
@@ -56,7 +57,7 @@ def _hold() -> ext_authz_pb2.ExtAuthz:
             retry_on="connect-failure,refused-stream,reset,unavailable",
             num_retries={"value": _RETRIES},
             retry_back_off=backoff_pb2.BackoffStrategy(
-                base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(_LONGEST_BACKOFF_S)
+                base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(LONGEST_HOLD_S)
             ),
         ),
     )

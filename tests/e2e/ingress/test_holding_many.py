@@ -19,6 +19,8 @@ from scaler.testing.servers.docker import DockerServer
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 CAP = 1000
+# Longer than any time-out or back-off that is not meant for holds.
+LONG_S = 15.0
 # Far less than the 240 s that a request may be held.
 AT_ONCE_S = 30.0
 
@@ -55,6 +57,22 @@ def test_one_more_than_the_cap_is_told_to_come_again(tmp_path: Path) -> None:
         assert client.tally.held == CAP
         assert held(service) == 0
     assert service.repeated() == []
+
+
+def test_a_long_hold_is_one_hold(tmp_path: Path) -> None:
+    """The proxy asks once, and waits for the answer."""
+    service = HttpService(tmp_path, [gated(tmp_path)])
+    with service.running(), Client(service.target("app"), seed=1) as client:
+        waiting = client.start(Kind.GET)
+        eventually(lambda: held(service) == 1, what="one held")
+        began = time.monotonic()
+        while time.monotonic() < began + LONG_S:
+            assert held(service) == 1
+            assert service.metric("scaler_holds_total", workload="app") == 0
+        (tmp_path / "open").touch()
+        waiting.result()
+        assert client.tally.failure_count == 0, client.tally
+        assert client.tally.longest_hold_ms >= 1000 * LONG_S
 
 
 def test_nobody_waits_no_longer_and_nothing_runs_for_them(tmp_path: Path) -> None:
