@@ -24,12 +24,15 @@ LAST_STEP_DEADLINE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """What went wrong: one log line per kind, since texts name replicas that differ at each attempt."""
+    """What went wrong: one log line per kind, since texts name replicas that differ at each attempt.
+
+    `told` is what those who wait for a replica are told, when none can be started; else empty.
+    """
 
     kind: type
     text: str
     permanent: bool = False
-    unstartable: bool = False
+    told: str = ""
 
 
 class Actuation:
@@ -83,8 +86,8 @@ class Actuation:
                 rejected.reset()
                 continue
             self._recorder.actuation_failed(self._workload, error=failure.text)
-            if failure.unstartable:
-                self._recorder.unstartable(self._workload, reason=failure.text)
+            if failure.told:
+                self._recorder.unstartable(self._workload, reason=failure.told)
             if failure.kind != complaint:
                 self._log.warning("actuation_failed", error=failure.text)
             complaint = failure.kind
@@ -120,8 +123,8 @@ class Actuation:
             applied = await self._actuator.apply(self._workload, desired)
         except ActuatorError as error:
             permanent = isinstance(error, Permanent)
-            unstartable = permanent or isinstance(error, RegistryUnavailable)
-            return _Failure(type(error), str(error), permanent=permanent, unstartable=unstartable)
+            told = error.told if permanent or isinstance(error, RegistryUnavailable) else ""
+            return _Failure(type(error), str(error), permanent=permanent, told=told)
         except Exception as error:  # noqa: BLE001 - reported below
             # An actuator's bug must not end the workload: logged whole, and tried again.
             self._log.exception("actuator_bug")

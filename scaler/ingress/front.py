@@ -260,7 +260,8 @@ class Front:
         if standing and len(ended) == len(standing):
             why = next((each.detail for each in ended if each.detail), "")
             if why:  # else the next listing tells
-                self.unstartable(f"its replica does not stay up: {why}")
+                # After a colon come the engine's own words, which may name paths of its host: not for clients.
+                self.unstartable(f"its replica does not stay up: {why.partition(':')[0]}")
         elif any(each.state is not ReplicaState.CRASHED for each in standing):
             self.startable()
 

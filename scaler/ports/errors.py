@@ -143,7 +143,18 @@ class SourceRejected(Permanent, SourceError):
 
 
 class ActuatorError(ScalerError):
-    """Replicas could not be made to match."""
+    """Replicas could not be made to match.
+
+    Attributes:
+        told: The same for clients that wait for a replica: the text itself may name images, registries and paths.
+    """
+
+    told: str = "no replica of this app can be started"
+
+    def __init__(self, text: str = "", *, told: str | None = None) -> None:
+        super().__init__(text)
+        if told is not None:
+            self.told = told
 
 
 class EngineUnavailable(Transient, ActuatorError):
@@ -152,6 +163,8 @@ class EngineUnavailable(Transient, ActuatorError):
 
 class RegistryUnavailable(Transient, ActuatorError):
     """An image's registry does not answer the engine."""
+
+    told = "the image of this app cannot be pulled now"
 
 
 class TargetUnavailable(Transient, ActuatorError):

@@ -62,7 +62,7 @@ class Recorder:
         """The actuator could do it again."""
 
     def unstartable(self, workload: Workload, *, reason: str) -> None:
-        """No replica can be started now, as for want of its image; `reason` holds no secret."""
+        """No replica can be started now, as for want of its image; `reason` is for the app's clients."""
 
     def connections_open(self, kind: str, count: int) -> None:
         """How many shared clients of that kind are open."""

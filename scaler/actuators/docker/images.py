@@ -10,7 +10,7 @@ from docker import auth
 from docker.errors import DockerException, ImageNotFound
 
 from scaler.actuators.docker.client import EngineClient
-from scaler.actuators.docker.pulling import engine_of, pull
+from scaler.actuators.docker.pulling import NOT_PULLED, engine_of, pull
 from scaler.model import Registry
 from scaler.ports.errors import ReplicaRejected
 
@@ -80,7 +80,7 @@ def _server(image: str) -> str:
     try:
         return str(auth.resolve_repository_name(image)[0])
     except DockerException as error:
-        raise ReplicaRejected(f"image {image}: {error}") from error
+        raise ReplicaRejected(f"image {image}: {error}", told=NOT_PULLED) from error
 
 
 def _login(image: str, registries: Iterable[Registry]) -> Registry | None:
@@ -105,5 +105,6 @@ def _auth_header(api: Any, image: str, login: Registry | None) -> bytes | None:
                 "serveraddress": auth.INDEX_URL if server == auth.INDEX_NAME else server,
             })  # fmt: skip
     except DockerException as error:  # a credential helper that fails
-        raise ReplicaRejected(f"image {image} cannot be pulled: docker's own credentials: {error}") from error
+        text = f"image {image} cannot be pulled: docker's own credentials: {error}"
+        raise ReplicaRejected(text, told=NOT_PULLED) from error
     return header

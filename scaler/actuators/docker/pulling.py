@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 _PROGRESS_EVERY_S = 2.0
 # The engine says something whenever a piece was downloaded or unpacked, but waits for ever for a registry that hangs.
 _LONGEST_SILENCE_S = 300.0
+# What those who wait for a replica are told; see `ActuatorError`.
+NOT_PULLED = "the image of this app cannot be pulled"
 # What the engine passes on from a registry that cannot be reached: words of Go's net package, and HTTP's. Whatever
 # else it says needs a look by someone, which its status does not tell: wrong credentials are a 500 as well.
 _TIME_HEALS = re.compile(
@@ -123,8 +125,10 @@ class _Progress:
 
 
 def _refused(image: str, text: str) -> ActuatorError:
-    kind = RegistryUnavailable if _TIME_HEALS.search(text) else ReplicaRejected
-    return kind(f"image {image} cannot be pulled: {text}")
+    text = f"image {image} cannot be pulled: {text}"
+    if _TIME_HEALS.search(text):
+        return RegistryUnavailable(text)
+    return ReplicaRejected(text, told=NOT_PULLED)
 
 
 def _message(body: str) -> str:

@@ -230,7 +230,7 @@ def _naming(plan: Blueprint) -> Iterator[None]:
     try:
         yield
     except ReplicaRejected as error:
-        raise ReplicaRejected(f"{plan.workload}: image {plan.container.image}: {error}") from error
+        raise ReplicaRejected(f"{plan.workload}: image {plan.container.image}: {error}", told=error.told) from error
 
 
 @contextlib.contextmanager

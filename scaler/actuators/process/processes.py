@@ -35,7 +35,8 @@ def spawn(replica_id: str, argv: Sequence[str], environment: Mapping[str, str], 
     except BlockingIOError as error:
         raise EngineUnavailable(f"{argv[0]}: {error.strerror}") from error
     except (OSError, ValueError) as error:
-        raise ReplicaRejected(f"{argv[0]}: {getattr(error, 'strerror', None) or error}") from error
+        text = f"{argv[0]}: {getattr(error, 'strerror', None) or error}"
+        raise ReplicaRejected(text, told="the command of this app cannot be run") from error
 
 
 def marked(replica_id: str) -> list[int]:

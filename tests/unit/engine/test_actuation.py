@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
+import pytest
 from structlog.testing import capture_logs
 
 from scaler.engine.actuation import STEP_PATIENCE_S, Actuation
 from scaler.model import App, Container, Replica, ScalingPolicy, Workload
 from scaler.ports.actuator import Actuator, Applied, Usage
-from scaler.ports.errors import ReplicaRejected
+from scaler.ports.errors import ActuatorError, EngineUnavailable, RegistryUnavailable, ReplicaRejected
 from scaler.ports.recorder import Recorder
 from scaler.testing import virtual_time
 
@@ -108,6 +109,36 @@ def test_a_count_that_came_while_a_step_was_failing_is_not_kept_waiting() -> Non
         await stop(task)
 
     virtual_time.run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ReplicaRejected("image registry.internal/app:1 cannot be pulled: secret", told="no image"), ["no image"]),
+        (ReplicaRejected("/srv/app/run: Permission denied"), [ReplicaRejected.told]),
+        (RegistryUnavailable("image registry.internal/app:1 cannot be pulled: dial tcp"), [RegistryUnavailable.told]),
+        (EngineUnavailable("the Docker engine does not answer"), []),
+    ],
+    ids=["own words", "rejected", "registry away", "engine away"],
+)
+def test_who_waits_for_a_replica_is_told_why_there_is_none_without_internals(
+    error: ActuatorError, told: list[str]
+) -> None:
+    heard: list[str] = []
+
+    class Hearing(Recorder):
+        def unstartable(self, workload: Workload, *, reason: str) -> None:  # noqa: ARG002
+            heard.append(reason)
+
+    async def main() -> None:
+        actuation = Actuation(WORKLOAD, ScriptedActuator(raising=error), Hearing())
+        task = asyncio.create_task(actuation.run())
+        actuation.request(1, read_at=0)
+        await asyncio.sleep(0.1)
+        await stop(task)
+
+    virtual_time.run(main())
+    assert heard == told
 
 
 def test_an_actuator_that_cancels_itself_is_tried_again() -> None:
