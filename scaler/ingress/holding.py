@@ -11,20 +11,14 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
 from scaler.ingress import waiting_page
 from scaler.ingress.waiting_room import Released, WaitingRoom
+from scaler.ingress.xds.naming import APP_KEY
 from scaler.model import WakeExclusion
 from scaler.ports.recorder import HoldOutcome
 
 SERVICE = "envoy.service.auth.v3.Authorization"
-# The route's context extension that says whose request it is: no header, which a client could forge.
-APP_EXTENSION = "app"
 # Milliseconds that a request was held; on every answer to a request that came here, 0 included, so that its absence
 # says that the request went straight to a replica.
 HELD_HEADER = "x-scaler-held-ms"
-# The request headers that are read here; Envoy need not send others.
-REQUEST_HEADERS = ("accept", "user-agent")
-# For the server that offers it: as many calls at once as requests are held; and without the filters that gRPC puts
-# around each call for what is not used here, which take 1.5 KiB of a held one's 22.
-SERVER_OPTIONS = (("grpc.max_concurrent_streams", 1_000_000), ("grpc.minimal_stack", 1))
 
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
@@ -65,7 +59,7 @@ class HoldingService:
     def _at_once(self, message: bytes) -> bytes | WaitingRoom:
         """Return the answer to a request that need not wait, or the room where it is to wait."""
         attributes = CheckRequest.FromString(message).attributes
-        app = attributes.context_extensions[APP_EXTENSION]
+        app = attributes.context_extensions[APP_KEY]
         room = self.rooms.get(app)
         if room is None:
             return _denied(_NOT_FOUND, "there is no such app")

@@ -33,9 +33,9 @@ LONGEST_HOLD_S = 24 * 3600.0
 _RETRIES = 60
 _FIRST_BACKOFF_S = 0.1
 
-# Request headers that the holding service is told, beside method, path, host and addresses. Few, because each held
+# Request headers that the holding service reads, and so is told, beside method, path, host and addresses: each held
 # request keeps a copy.
-TOLD_HEADERS = ("accept", "content-type", "upgrade", "user-agent")
+TOLD_HEADERS = ("accept", "user-agent")
 
 
 def http_filters() -> list[hcm.HttpFilter]:

@@ -28,7 +28,7 @@ from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 
 from scaler.ingress.site import Site
 from scaler.ingress.xds import http_filters, policies
-from scaler.ingress.xds.naming import Side, h1_cluster, h2_cluster
+from scaler.ingress.xds.naming import APP_KEY, Side, h1_cluster, h2_cluster
 from scaler.ingress.xds.packing import duration, embedded, packed, serialized
 from scaler.model import Transport
 
@@ -42,9 +42,6 @@ HELD_BODY_BYTES = 64 * 1024
 
 # An idle stream is cut this long after the longest time that it may rightly be silent.
 IDLE_MARGIN_S = 60.0
-
-# The key of the `context_extensions` by which the holding service is told the app.
-APP_KEY = "app"
 
 _VIRTUAL_HOSTS = route_pb2.RouteConfiguration.DESCRIPTOR.fields_by_name["virtual_hosts"].number
 

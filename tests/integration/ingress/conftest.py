@@ -17,11 +17,12 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestServer
 
-from scaler.ingress.holding import REQUEST_HEADERS, SERVER_OPTIONS, HoldingService
+from scaler.ingress.holding import HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
 from scaler.ingress.traffic import AppTraffic
 from scaler.ingress.waiting_room import WaitingRoom
+from scaler.ingress.xds.http_filters import TOLD_HEADERS
 from scaler.model import Endpoint, Hold
 from scaler.ports.recorder import HoldOutcome
 from scaler.testing.servers.process import ServerProcess
@@ -92,7 +93,7 @@ class Envoy(ServerProcess):
                         "grpc_service": {"envoy_grpc": {"cluster_name": "control"}, "timeout": "300s"},
                         "status_on_error": {"code": 503},
                         "transport_api_version": "V3",
-                        "allowed_headers": {"patterns": [{"exact": name} for name in REQUEST_HEADERS]},
+                        "allowed_headers": {"patterns": [{"exact": name} for name in TOLD_HEADERS]},
                     },
                 },
                 {"name": "router", "typed_config": {"@type": f"{_TYPE}.filters.http.router.v3.Router"}},
@@ -213,7 +214,7 @@ class Front:
 
     async def start_services(self) -> None:
         """Offer the two services."""
-        self._server = grpc.aio.server(options=SERVER_OPTIONS)
+        self._server = grpc.aio.server(options=(("grpc.max_concurrent_streams", 1_000_000),))
         self.holding.register(self._server)
         self.reports.register(self._server)
         self._server.add_insecure_port(f"unix:{self.socket}")

@@ -10,7 +10,7 @@ from envoy.extensions.filters.http.ext_authz.v3 import ext_authz_pb2
 from envoy.extensions.filters.http.rbac.v3 import rbac_pb2
 
 from scaler.ingress.site import Site
-from scaler.ingress.xds import http_filters, routes
+from scaler.ingress.xds import http_filters, naming, routes
 from scaler.ingress.xds.naming import Side
 from scaler.model import AddressRestriction, CorsPolicy, Hold, Ingress, Transport
 
@@ -23,7 +23,7 @@ def test_a_cold_app_is_held_with_its_name_as_the_context() -> None:
     host = host_of(Site("app", Ingress(80)))
     held = ext_authz_pb2.ExtAuthzPerRoute()
     host.typed_per_filter_config[http_filters.EXT_AUTHZ].Unpack(held)
-    assert dict(held.check_settings.context_extensions) == {routes.APP_KEY: "app"}
+    assert dict(held.check_settings.context_extensions) == {naming.APP_KEY: "app"}
     assert host.request_body_buffer_limit.value == routes.HELD_BODY_BYTES
 
 
