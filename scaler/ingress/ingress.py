@@ -69,9 +69,7 @@ class Ingress(Recorder):
             settings, dns_suffix=dns_suffix, on_connected=self._proxies_connected, on_rejected=self._rejected
         )
         self._supervisor = (
-            None
-            if settings.external_envoy
-            else EnvoySupervisor(folder, settings, on_died=self._proxy_died, on_started=lambda: None)
+            None if settings.external_envoy else EnvoySupervisor(folder, settings, on_died=self._proxy_died)
         )
         self._needed = asyncio.Event()
         self._stack = AsyncExitStack()

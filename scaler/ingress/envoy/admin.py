@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,6 @@ class EnvoyNotReached(ScalerError):
     """It does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class EnvoyMemory:
-    """What it uses, in bytes: what it asked for, and what its allocator holds of the machine for that."""
-
-    allocated: int
-    physical: int
-
-
 class EnvoyAdmin:
     """One Envoy's administration. Every method raises EnvoyNotReached when it does not answer."""
 
@@ -46,15 +37,6 @@ class EnvoyAdmin:
         status, _ = await self._ask("GET", "/ready")
         # It says so a moment before its workers listen.
         return status == HTTPStatus.OK and sum((await self.stats(_LISTENING)).values()) == 1
-
-    async def server_info(self) -> dict[str, Any]:
-        """Return what it says of itself: version, state, uptime, command line, node."""
-        return dict(await self._json("/server_info"))
-
-    async def memory(self) -> EnvoyMemory:
-        """Return what it uses."""
-        told = await self._json("/memory")
-        return EnvoyMemory(allocated=int(told["allocated"]), physical=int(told["total_physical_bytes"]))
 
     async def stats(self, regex: str) -> dict[str, int]:
         """Return the counters and gauges whose names match, by name; not histograms, nor what is text."""

@@ -38,16 +38,12 @@ class EnvoySupervisor:
         folder: The ingress's; see `scaler.ingress.folder`.
         settings: What the ingress was asked for.
         on_died: Called at once when it has ended though nobody told it to.
-        on_started: Called when one was started, or the one of an earlier run was adopted.
     """
 
-    def __init__(
-        self, folder: Path, settings: IngressSettings, *, on_died: Callable[[], None], on_started: Callable[[], None]
-    ) -> None:
+    def __init__(self, folder: Path, settings: IngressSettings, *, on_died: Callable[[], None]) -> None:
         self._folder = ingress_folder.of_envoy(folder)
         self._settings = settings
         self._on_died = on_died
-        self._on_started = on_started
         self._launch = process.launch(settings.concurrency)
         self._running: EnvoyProcess | None = None
 
@@ -120,7 +116,6 @@ class EnvoySupervisor:
             self._running = self._running or self._start(program, quiet=deaths > 0)
             if self._running is not None:
                 since = loop.time()
-                self._on_started()
                 await self._life(self._running, recovers=deaths > 1)
                 how = processes.collect(self._running.pid) or "ended; an earlier run of this service started it"
                 self._running = None
