@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,16 +17,13 @@ from typing import Any
 import grpc.aio
 from envoy.service.auth.v3 import external_auth_pb2
 
+from scaler.ingress.envoy.bootstrap import Bootstrap
+from scaler.ingress.envoy.process import executable
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds.discovery import Discovery
-from scaler.ingress.xds.naming import CONTROL_CLUSTER
 from scaler.model import Endpoint, Ingress
 from scaler.testing.observing import eventually
-
-_ADS = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-_H2 = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-_LIMITS = {"max_connections": 100000, "max_pending_requests": 100000, "max_requests": 100000, "max_retries": 100000}
 
 Check = Callable[[Any], Awaitable[Any]]
 
@@ -107,57 +103,25 @@ async def running(discovery: Discovery, folder: Path, *, check: Check = let_go) 
 @asynccontextmanager
 async def envoy(folder: Path, *, name: str = "envoy") -> AsyncIterator[subprocess.Popen[bytes]]:
     """Run an Envoy that asks the socket of a folder."""
-    binary = shutil.which("envoy")
-    assert binary is not None, "no envoy on the PATH"
     config, log = folder / f"{name}.json", folder / f"{name}.log"
-    config.write_text(json.dumps(bootstrap(folder, name)))
-    arguments = [binary, "-c", str(config), "--disable-hot-restart", "--concurrency", "1", "--log-path", str(log)]
+    bootstrap = Bootstrap(str(folder / "control.sock"), name, admin_socket=str(folder / f"{name}.admin.sock"))
+    config.write_text(json.dumps(bootstrap.as_json()))
+    arguments = [
+        str(executable()),
+        "-c",
+        str(config),
+        "--disable-hot-restart",
+        "--concurrency",
+        "1",
+        "--log-path",
+        str(log),
+    ]
     process = subprocess.Popen([*arguments, "-l", "warning"])  # noqa: ASYNC220, S603
     try:
         yield process
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
-
-
-def bootstrap(folder: Path, name: str) -> dict[str, Any]:
-    """Return the least that an Envoy needs to ask for all the rest."""
-    options = {"@type": f"type.googleapis.com/{_H2}", "explicit_http_config": {"http2_protocol_options": {}}}
-    endpoint = {"endpoint": {"address": {"pipe": {"path": str(folder / "control.sock")}}}}
-    return {
-        "node": {"id": name, "cluster": "scaler"},
-        "admin": {"address": {"pipe": {"path": str(folder / f"{name}.admin.sock"), "mode": 0o600}}},
-        "dynamic_resources": {
-            "ads_config": {
-                "api_type": "GRPC",
-                "transport_api_version": "V3",
-                "grpc_services": [
-                    {
-                        "envoy_grpc": {
-                            "cluster_name": CONTROL_CLUSTER,
-                            "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.5s"}},
-                        }
-                    }
-                ],
-            },
-            "cds_config": _ADS,
-            "lds_config": _ADS,
-        },
-        "static_resources": {
-            "clusters": [
-                {
-                    "name": CONTROL_CLUSTER,
-                    "type": "STATIC",
-                    "circuit_breakers": {"thresholds": [_LIMITS]},
-                    "typed_extension_protocol_options": {_H2: options},
-                    "load_assignment": {
-                        "cluster_name": CONTROL_CLUSTER,
-                        "endpoints": [{"lb_endpoints": [endpoint]}],
-                    },
-                }
-            ]
-        },
-    }
 
 
 @dataclass(frozen=True)
