@@ -17,14 +17,12 @@ from scaler.actuators.planning import plan
 from scaler.actuators.port_check import Connect, connect
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState, blueprint, new_name
 from scaler.model import App, Replica, Workload
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 from scaler.ports.actuator import Actuator, Applied, Usage
 from scaler.ports.errors import ReplicaRejected
 from scaler.ports.load_balancer import LoadBalancer, NoLoadBalancer
 
 log = structlog.get_logger(__name__)
-
-# Domain of the host names that replicas are told; `.internal` is reserved for private use.
-DEFAULT_DNS_SUFFIX = "scaler.internal"
 
 
 class ReplicaActuator(Actuator):

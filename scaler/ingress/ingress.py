@@ -26,6 +26,7 @@ from scaler.ingress.waiting_room import WaitingRoom
 from scaler.ingress.xds import naming
 from scaler.ingress.xds.discovery import Discovery
 from scaler.model import App, Decision, Replica, Workload
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 from scaler.ports.errors import ConfigError
 from scaler.ports.recorder import Recorder
 from scaler.ports.traffic import Traffic
@@ -53,7 +54,7 @@ class Ingress(Recorder):
         folder: Path,
         recorder: Recorder,
         *,
-        dns_suffix: str = naming.DEFAULT_DNS_SUFFIX,
+        dns_suffix: str = DEFAULT_DNS_SUFFIX,
     ) -> None:
         self.settings = settings
         self._folder = folder

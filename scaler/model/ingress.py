@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+# Domain of the names that apps know each other by, which replicas are told; `.internal` is reserved for private use.
+DEFAULT_DNS_SUFFIX = "scaler.internal"
 # Azure's request timeout, and the longest that a request is held while its app starts.
 DEFAULT_REQUEST_TIMEOUT_S = 240.0
 # Requests that one app may have held at once.

@@ -12,9 +12,10 @@ from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds import certificates, naming, resources
 from scaler.ingress.xds.certificates import Certificate, CertificateUnusable
 from scaler.ingress.xds.hosts import Hosts
-from scaler.ingress.xds.naming import DEFAULT_DNS_SUFFIX, Side
+from scaler.ingress.xds.naming import Side
 from scaler.ingress.xds.resources import AppResources
 from scaler.model import CustomDomain, Ingress
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 
 _LONGEST_S = 10 * 365 * 24 * 3600.0
 _LARGEST_PORT = 65535

@@ -14,9 +14,9 @@ from envoy.service.discovery.v3 import discovery_pb2
 from scaler.ingress.settings import IngressSettings
 from scaler.ingress.site import Site
 from scaler.ingress.xds.catalogue import Catalogue, Snapshot
-from scaler.ingress.xds.naming import DEFAULT_DNS_SUFFIX
 from scaler.ingress.xds.resources import AppResources
 from scaler.ingress.xds.stream import ANSWER_TIMEOUT_S, Stream
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 from scaler.ports.errors import Permanent, ScalerError
 
 log = structlog.get_logger(__name__)

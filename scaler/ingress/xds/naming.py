@@ -6,15 +6,13 @@ import re
 from enum import StrEnum
 
 from scaler.model import Ingress, Transport
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 
 # The static cluster of the bootstrap that leads to our own service: discovery, holding, load reports.
 CONTROL_CLUSTER = "scaler-control"
 
 # The route's context extension that tells the holding service whose request it is: no header, which could be forged.
 APP_KEY = "app"
-
-# Domain of the names that apps know each other by; what the actuators tell replicas.
-DEFAULT_DNS_SUFFIX = "scaler.internal"
 
 # Names under it lead to the machine itself: browsers resolve them without any entry.
 LOCALHOST = "localhost"
