@@ -199,7 +199,7 @@ def demo(
     docker: Annotated[bool, typer.Option("--docker", help="Containers instead of local processes.")] = False,
     http: Annotated[
         bool, typer.Option("--http", help="Requests to an app instead of messages, by local processes.")
-    ] = (False),
+    ] = False,
 ) -> None:
     """Show a burst worked off from zero and back: a real Redis or Envoy, no set-up, less than a minute."""
     # Here, because nothing else needs what the demo needs.

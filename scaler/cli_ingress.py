@@ -98,7 +98,9 @@ def envoy_bootstrap(
         typer.Option(help="Path of the service's socket as Envoy sees it, as in a container; else the state dir's."),
     ] = None,
     node: Annotated[str, typer.Option(help="Name of this Envoy; each needs one of its own.")] = "envoy",
-    admin: Annotated[str | None, typer.Option(help="HOST:PORT of Envoy's administration; none by default.")] = None,
+    admin: Annotated[
+        str | None, typer.Option(help="HOST:PORT of Envoy's administration, which can end it; none by default.")
+    ] = None,
     max_connections: Annotated[
         int, typer.Option(min=1, help="Clients' connections at once; at most half of Envoy's file descriptors.")
     ] = DEFAULT_MAX_CONNECTIONS,

@@ -12,7 +12,7 @@ from scaler.testing.http_service import HttpService, rule
 
 CLIENTS = 100
 TARGET = 10
-# Of the capacity that a replica has by its rule, Knative leaves 30 % free; 100 of 10 with 7 used each.
+# `targetUtilizationPercentage` is 100 here; with Knative's 70 it would be 15.
 ENOUGH = CLIENTS // TARGET
 _LIMIT_S = 60.0
 

@@ -16,7 +16,8 @@ class TrafficSample:
         in_flight: Requests held and requests that replicas have, each once; WebSockets and streams while open.
         request_seconds: The sum over all requests of how long each was held or in flight: a difference of it divided
             by one of `at_s` is the time-weighted average of `in_flight`.
-        requests: How many have come, those that were answered at once without a replica included.
+        requests: How many have come; those that were answered at once without a replica are included, but not those
+            that are to start nothing.
     """
 
     at_s: float
