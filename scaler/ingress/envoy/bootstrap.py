@@ -13,6 +13,8 @@ from scaler.ingress.xds.naming import CONTROL_CLUSTER
 
 _TYPE = "type.googleapis.com/"
 _UNBOUNDED = 1_000_000
+# What is done as more of the heap is used: first what is free is given back to the machine.
+_AT_HEAP_SHARE = {"shrink_heap": 0.9, "stop_accepting_requests": 0.95}
 # Connections of clients to a proxy of which we do not know how many descriptors it may have.
 DEFAULT_MAX_CONNECTIONS = 50_000
 
@@ -54,6 +56,8 @@ class Bootstrap:
         admin_socket: Where it offers its administration, as it sees it; None for none there.
         admin: The same as an address; it lets whoever reaches it end the proxy, so it belongs on loopback.
         max_connections: Of clients at once; further ones are closed at once.
+        max_heap_bytes: When nearly so much memory is allocated, new requests are answered 503: bodies that are kept to
+            be sent again are bounded for each request only. None does not bound it.
     """
 
     control_socket: str
@@ -61,6 +65,7 @@ class Bootstrap:
     admin_socket: str | None = None
     admin: Listen | None = None
     max_connections: int = DEFAULT_MAX_CONNECTIONS
+    max_heap_bytes: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return it as Envoy reads it."""
@@ -84,7 +89,7 @@ class Bootstrap:
                     "grpc_services": [{"envoy_grpc": _CONTROL}],
                 }
             },
-            "overload_manager": _overload_manager(self.max_connections),
+            "overload_manager": _overload_manager(self.max_connections, self.max_heap_bytes),
             "stats_config": {
                 "use_all_default_tags": False,
                 "stats_matcher": {
@@ -162,17 +167,31 @@ def _control_cluster(socket: str) -> dict[str, Any]:
     }
 
 
-def _overload_manager(max_connections: int) -> dict[str, Any]:
-    kind = "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+def _overload_manager(max_connections: int, max_heap_bytes: int | None) -> dict[str, Any]:
+    connections = _monitor(
+        "global_downstream_max_connections",
+        "downstream_connections.v3.DownstreamConnectionsConfig",
+        max_active_downstream_connections=max_connections,
+    )
+    if max_heap_bytes is None:
+        return {"refresh_interval": "0.25s", "resource_monitors": [connections]}
+    heap = _monitor("fixed_heap", "fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=max_heap_bytes)
     return {
         "refresh_interval": "0.25s",
-        "resource_monitors": [
+        "resource_monitors": [connections, heap],
+        "actions": [
             {
-                "name": "envoy.resource_monitors.global_downstream_max_connections",
-                "typed_config": {"@type": f"{_TYPE}{kind}", "max_active_downstream_connections": max_connections},
+                "name": f"envoy.overload_actions.{name}",
+                "triggers": [{"name": heap["name"], "threshold": {"value": share}}],
             }
+            for name, share in _AT_HEAP_SHARE.items()
         ],
     }
+
+
+def _monitor(name: str, kind: str, **config: int) -> dict[str, Any]:
+    typed = {"@type": f"{_TYPE}envoy.extensions.resource_monitors.{kind}", **config}
+    return {"name": f"envoy.resource_monitors.{name}", "typed_config": typed}
 
 
 def _address(listen: Listen) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import psutil
+
 from scaler import processes
 from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy.bootstrap import DEFAULT_MAX_CONNECTIONS, Bootstrap, fingerprint
@@ -31,6 +33,7 @@ _LOGGED = ("--log-level", "warning", "--component-log-level", "config:error,upst
 # Descriptors that are not connections of clients or to replicas: files, sockets of workers, connections to us.
 _OWN_DESCRIPTORS = 512
 _TAIL_BYTES = 2000
+_MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def launch(concurrency: int | None) -> Launch:
         node=EMBEDDED_NODE,
         admin_socket=ADMIN_SOCKET,
         max_connections=_max_connections(),
+        max_heap_bytes=_max_heap_bytes(),
     )
     return Launch(("-c", _BOOTSTRAP, "--disable-hot-restart", *_LOGGED, *threads), bootstrap)
 
@@ -104,6 +108,14 @@ def _max_connections() -> int:
     if hard == resource.RLIM_INFINITY:
         return DEFAULT_MAX_CONNECTIONS
     return max(1, min(DEFAULT_MAX_CONNECTIONS, (hard - min(_OWN_DESCRIPTORS, hard // 4)) // 2))
+
+
+def _max_heap_bytes() -> int:
+    """Return half of the memory of the machine, or of the container that this is: the rest is for replicas."""
+    memory = psutil.virtual_memory().total
+    with contextlib.suppress(OSError, ValueError):  # `max` where there is no limit
+        memory = min(memory, int(_MEMORY_LIMIT.read_text()))
+    return int(memory // 2)
 
 
 def start(folder: Path, program: Path, launch: Launch) -> EnvoyProcess:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import signal
 import socket
@@ -266,6 +267,21 @@ async def test_it_has_all_descriptors_and_tells_of_itself(folder: Path, settings
             assert len(await administration.stats(".")) > 10  # whatever else there is
             # The administration's own socket is as closed as the folder.
             assert (envoy.folder / "admin.sock").stat().st_mode & 0o777 == 0o600
+
+
+async def test_it_refuses_new_requests_before_its_memory_is_used_up(folder: Path, settings: IngressSettings) -> None:
+    launch = process.launch(settings.concurrency)
+    assert launch.bootstrap.max_heap_bytes is not None
+    little = dataclasses.replace(launch, bootstrap=dataclasses.replace(launch.bootstrap, max_heap_bytes=2**20))
+    async with discovering(folder, settings):
+        process.start(ingress_folder.of_envoy(folder), process.executable(), little)
+
+        async def refused() -> bool:
+            with contextlib.suppress(aiohttp.ClientError):
+                return await get(settings) == "envoy overloaded"
+            return False
+
+        await eventually(refused, bool)
 
 
 async def test_stop_ends_it_and_is_content_when_there_is_none(folder: Path, settings: IngressSettings) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import psutil
 import pytest
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap as EnvoyBootstrap
 from envoy.extensions.resource_monitors.downstream_connections.v3 import (
     downstream_connections_pb2,  # noqa: F401 - makes its type known to ParseDict
 )
+from envoy.extensions.resource_monitors.fixed_heap.v3 import fixed_heap_pb2  # noqa: F401 - the same
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2  # noqa: F401 - the same
 from google.protobuf import json_format
 
@@ -75,9 +77,17 @@ def test_launches_that_start_the_same_have_one_fingerprint() -> None:
 
 
 def test_more_clients_than_there_are_descriptors_for_are_turned_away() -> None:
-    monitors = parsed(process.launch(1).bootstrap).overload_manager.resource_monitors
-    assert [monitor.name for monitor in monitors] == ["envoy.resource_monitors.global_downstream_max_connections"]
+    (monitor,) = parsed(Bootstrap("s", "n")).overload_manager.resource_monitors
+    assert monitor.name == "envoy.resource_monitors.global_downstream_max_connections"
     assert 0 < process.launch(1).bootstrap.max_connections <= 50_000
+
+
+def test_less_memory_is_used_than_the_machine_has() -> None:
+    bootstrap = process.launch(1).bootstrap
+    assert 0 < (bootstrap.max_heap_bytes or 0) < psutil.virtual_memory().total
+    actions = {action.name: action.triggers[0] for action in parsed(bootstrap).overload_manager.actions}
+    assert actions["envoy.overload_actions.stop_accepting_requests"].name == "envoy.resource_monitors.fixed_heap"
+    assert not parsed(Bootstrap("s", "n")).overload_manager.actions
 
 
 def test_it_is_plain_json() -> None:
