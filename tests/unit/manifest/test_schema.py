@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def validator(manifests: Loader) -> Draft202012Validator:
-    schema = json_schema(manifests.scalers)
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    return Draft202012Validator(json_schema(manifests.scalers))
 
 
 def parsed(text: str) -> Any:
     return YAML(typ="safe", pure=True).load(text)
+
+
+def test_it_is_a_schema_itself(manifests: Loader) -> None:
+    Draft202012Validator.check_schema(json_schema(manifests.scalers))
 
 
 GOOD_KUBERNETES = [
