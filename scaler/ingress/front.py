@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from scaler.ingress.load_reports import ClusterLoad
-from scaler.ingress.site import Backend, Site
+from scaler.ingress.site import Backend, Site, Sites
 from scaler.ingress.traffic import AppTraffic
 from scaler.ingress.waiting_room import WaitingRoom
-from scaler.ingress.xds.discovery import Discovery, SiteRejected
+from scaler.ingress.xds.discovery import SiteRejected
 from scaler.model import App, Ingress, Replica, ReplicaState, Workload, staying
 from scaler.ports.recorder import HoldOutcome, Recorder
 
@@ -19,14 +20,17 @@ RELEASE_SETTLES_S = 0.25
 # What a client is told to wait when no replica can start; crashed ones are started again after 10 s and more.
 RETRY_AFTER_S = 10
 
-_SERVED = frozenset({ReplicaState.READY, ReplicaState.DRAINING})
+# Those that get requests, and those that get no more but may have some: a replica that is too busy to pass its probe
+# has the most of all, and proxies report only of endpoints that they know.
+_SERVED = frozenset({ReplicaState.READY, ReplicaState.NOT_READY, ReplicaState.DRAINING})
 
 
 class Front:
     """Keeps what proxies know of one app in step with its replicas, and its waiting room open while they serve.
 
     It goes from cold to hot as endpoints, then the room, then the route; and back as the route, then the room, then
-    endpoints: at no moment does a request reach a proxy that has nowhere to send it and does not hold it.
+    endpoints: at no moment does a request reach a proxy that has nowhere to send it and does not hold it. It takes
+    requests from the first `configure` on.
 
     Args:
         workload: The app, with ingress.
@@ -43,7 +47,7 @@ class Front:
         self,
         workload: Workload,
         *,
-        discovery: Discovery,
+        discovery: Sites,
         traffic: AppTraffic,
         recorder: Recorder,
         watched: Callable[[], None],
@@ -55,11 +59,10 @@ class Front:
         self._recorder = recorder
         self._watched = watched
         self._replicas: tuple[Replica, ...] = ()
-        self._site = Site(workload.name, self.ingress)
+        self._site = Site(workload.name, self.ingress, routed=False)
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._wanted = asyncio.Event()
-        discovery.put(self._site)
 
     @property
     def ingress(self) -> Ingress:
@@ -80,11 +83,13 @@ class Front:
         return not self._site.routed and not self._replicas
 
     def configure(self, workload: Workload) -> None:
-        """Go over to what an edited manifest says; requests that are held stay held."""
+        """Go over to what the manifest says; requests that are held stay held."""
         self.workload = workload
         self.room.hold = self.ingress.hold
         self.room.recovered()
         self._tell(ingress=self.ingress, routed=True)
+        self._judge()
+        self._record()
 
     def leave(self) -> None:
         """Take no request any more, since the app left the configuration; those in flight end."""
@@ -102,6 +107,7 @@ class Front:
             self.traffic.serve([backend.endpoint for backend in served])
             self._settled.clear()
             self._changed.set()
+            self._wanted.set()
         self._judge()
 
     def unstartable(self, reason: str) -> None:
@@ -134,6 +140,7 @@ class Front:
 
     async def run(self) -> None:
         """Keep proxies in step until cancelled."""
+        self._changed.set()  # what an earlier run of this did not bring to its end
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -183,11 +190,14 @@ class Front:
                 return False
             self.room.open(len(ready))
             return await self._acknowledged(hot=True)
-        if draining and not await self._acknowledged(hot=False):
+        leaving = any(replica.state is ReplicaState.DRAINING for replica in self._replicas)
+        if leaving and not await self._acknowledged(hot=False):
             return False
         self.room.close()
-        if draining:
-            await asyncio.sleep(RELEASE_SETTLES_S)
+        if leaving:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RELEASE_SETTLES_S):
+                    await self._changed.wait()
         return await self._acknowledged(hot=False, backends=draining)
 
     async def _acknowledged(self, *, hot: bool, backends: tuple[Backend, ...] | None = None) -> bool:
@@ -200,10 +210,10 @@ class Front:
         try:
             await asyncio.wait((acknowledged, changed), return_when=asyncio.FIRST_COMPLETED)
             if acknowledged.done():
-                acknowledged.result()
-        except SiteRejected:
-            return False  # reported already, by who rejected it; proxies go on with what they had
-        else:
+                # Who rejects it reports it. Proxies have nothing of the app then, so that any step is safe, and all
+                # are done when it is mended.
+                with suppress(SiteRejected):
+                    acknowledged.result()
             return not self._changed.is_set()
         finally:
             for task in (acknowledged, changed):
@@ -226,8 +236,10 @@ class Front:
             before.hot if hot is None else hot,
             before.routed if routed is None else routed,
         )
-        if self._site != before:
-            self._discovery.put(self._site)
+        if self._site == before:
+            return
+        self._discovery.put(self._site)
+        if bool(self._site.backends) != bool(before.backends):
             self._watched()
 
     async def _drained(self, replica: Replica) -> None:
@@ -268,7 +280,7 @@ class Front:
 
 def _served(replicas: Sequence[Replica]) -> tuple[Backend, ...]:
     return tuple(
-        Backend(replica.id, replica.endpoint, draining=replica.state is ReplicaState.DRAINING)
+        Backend(replica.id, replica.endpoint, draining=replica.state is not ReplicaState.READY)
         for replica in replicas
         if replica.state in _SERVED and replica.endpoint is not None
     )

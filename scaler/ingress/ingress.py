@@ -91,8 +91,8 @@ class Ingress(Recorder):
             task.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running.values()))
-        self._reports.close()
         await self._stack.aclose()
+        self._reports.close()  # not before: streams that end leave timers
 
     @property
     def apps(self) -> Collection[str]:
@@ -139,15 +139,16 @@ class Ingress(Recorder):
         if front is not None:
             front.configure(workload)
             return
+        if not self._fronts:
+            self._needed.set()
+            self._recorder.proxy_up(up=self._discovery.connected > 0)
         front = self._fronts[name] = self._front(workload)
         self._rooms[name] = front.room
+        front.configure(workload)  # not before: what is refused of it is told by its name
         front.serve(self._unclaimed.pop(name, ()))
         self._running[name] = asyncio.create_task(
             supervise(front.run, "ingress_failed", workload=name), name=f"ingress:{name}"
         )
-        if not self._needed.is_set():
-            self._needed.set()
-            self._recorder.proxy_up(up=self._discovery.connected > 0)
 
     def workload_removed(self, workload: Workload) -> None:
         """Take no more requests for an app, unless it is only changed and comes back in the same turn."""
@@ -210,20 +211,24 @@ class Ingress(Recorder):
                 self._forget(name)
 
     def _forget(self, name: str) -> None:
-        del self._fronts[name]
+        # A proxy that has not heard yet may have sent more, and the room may have been open since.
+        self._fronts.pop(name).turn_away()
         del self._rooms[name]
         self._running.pop(name).cancel()
         self._discovery.drop(name)
         self._watch_loads()
 
     def _watch_loads(self) -> None:
-        """Have reports of the apps that have replicas."""
+        """Have reports of the apps that have replicas.
+
+        Whatever their transport: proxies may still have clusters of another, and pass over those that they have not.
+        """
         self._reports.watch(
             frozenset(
                 cluster
                 for name, front in self._fronts.items()
                 if front.site.backends
-                for cluster in naming.clusters_of(name, front.ingress.transport)
+                for cluster in (naming.h1_cluster(name), naming.h2_cluster(name))
             )
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from scaler.model import Endpoint, Ingress
 
@@ -34,3 +35,18 @@ class Site:
     backends: tuple[Backend, ...] = ()
     hot: bool = False
     routed: bool = True
+
+
+class Sites(Protocol):
+    """What proxies are told of apps; see `Discovery`."""
+
+    @property
+    def started(self) -> bool:
+        """Whether proxies are told."""
+        ...
+
+    def put(self, site: Site) -> None:
+        """Want an app to be as this says."""
+
+    async def acknowledged(self, name: str) -> None:
+        """Wait until all proxies have what was put of an app. Raises SiteRejected."""
