@@ -65,7 +65,7 @@ class Ingress(Recorder):
         self._unclaimed: dict[str, Sequence[Replica]] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._proxies = Proxies(self._fronts, naming.app_of, lost=self._lost)
-        self._reports = LoadReports(self._proxies)
+        self._reports = LoadReports(self._proxies, control=naming.CONTROL_CLUSTER)
         self._discovery = Discovery(
             settings, dns_suffix=dns_suffix, on_connected=self._proxies_connected, on_rejected=self._rejected
         )
@@ -240,7 +240,7 @@ class Ingress(Recorder):
         self._reports.forget(EMBEDDED_NODE)
 
     def _lost(self, requests: int) -> None:
-        log.warning("proxy_lost", requests_in_flight=requests)
+        log.warning("proxy_lost", requests_held_and_in_flight=requests)
         self._recorder.proxy_lost(requests=requests)
 
     def _rejected(self, apps: frozenset[str], message: str) -> None:

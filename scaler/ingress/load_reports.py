@@ -24,6 +24,8 @@ GRACE_S = 10.0
 # A change of the list starts Envoy's interval anew. Where this many intervals have passed without a report, changes
 # wait for the next one: an unbroken sequence of changes could otherwise put it off for ever.
 _LATE_INTERVALS = 2
+# An Envoy's own requests to this service, beside those about requests that are held: discovery and load reports.
+_OWN_STREAMS = 2
 
 log = structlog.get_logger(__name__)
 
@@ -58,7 +60,7 @@ class LoadListener(Protocol):
         """A proxy reported: the clusters that have anything, by name; all others have nothing."""
 
     def gone(self, proxy: str, requests: int) -> None:
-        """A proxy is gone, and with it so many requests that were in progress when it reported last."""
+        """A proxy is gone, and with it so many requests that were in progress or held when it reported last."""
 
 
 @dataclass(slots=True)
@@ -76,21 +78,33 @@ class _Stream:
 class LoadReports:
     """Asks every Envoy that connects for reports, and passes them on."""
 
-    def __init__(self, listener: LoadListener, *, interval_s: float = INTERVAL_S, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self,
+        listener: LoadListener,
+        *,
+        control: str | None = None,
+        interval_s: float = INTERVAL_S,
+        grace_s: float = GRACE_S,
+    ) -> None:
         """Make it.
 
         Args:
             listener: Who is told.
+            control: The cluster by which Envoys reach this service: what one has in progress there tells how many
+                requests it has held, which are lost with it. None counts none.
             interval_s: How often each Envoy reports.
             grace_s: How long an Envoy whose stream broke may stay away until it is gone.
         """
         self._listener = listener
         self._interval_s = interval_s
         self._grace_s = grace_s
-        self._clusters: frozenset[str] = frozenset()
+        self._control = control
+        self._own = frozenset() if control is None else frozenset((control,))
+        self._clusters = self._own
         self._streams: dict[str, _Stream] = {}
         self._away: dict[str, asyncio.TimerHandle] = {}
         self._in_progress: dict[str, int] = {}
+        self._held: dict[str, int] = {}
 
     def register(self, server: grpc.aio.Server) -> None:
         """Let a server offer it."""
@@ -108,8 +122,8 @@ class LoadReports:
         Requests in progress are reported as they are; issued ones from the moment that an Envoy has been told, or
         from the beginning where the cluster was watched before it existed.
         """
-        if clusters != self._clusters:
-            self._clusters = clusters
+        if clusters | self._own != self._clusters:
+            self._clusters = clusters | self._own
             for stream in self._streams.values():
                 stream.changed.set()
 
@@ -183,13 +197,16 @@ class LoadReports:
 
     def _gone(self, proxy: str) -> None:
         self._away.pop(proxy).cancel()
-        lost = self._in_progress.pop(proxy, 0)
+        lost = self._in_progress.pop(proxy, 0) + self._held.pop(proxy, 0)
         log.info("load_reports_lost", proxy=proxy, requests=lost)
         self._listener.gone(proxy, lost)
 
     def _take(self, stream: _Stream, request: Any, *, issued: bool = True) -> None:
         stream.reported_at = asyncio.get_running_loop().time()
         loads = loads_of(request, issued=issued)
+        if self._control is not None:
+            asked = loads.pop(self._control, ClusterLoad())
+            self._held[stream.proxy] = max(0, asked.in_progress - _OWN_STREAMS)
         self._in_progress[stream.proxy] = sum(load.in_progress for load in loads.values())
         self._listener.reported(stream.proxy, loads)
         stream.reported.set()

@@ -41,7 +41,7 @@ class Proxies:
         Args:
             apps: The traffic of the apps by name; whoever owns the mapping changes it at any time.
             app_of: Tells from a cluster's name whose it is; None of nobody.
-            lost: Called when a proxy is gone, with how many requests it had in flight.
+            lost: Called when a proxy is gone, with how many requests it had held and in flight.
         """
         self._apps = apps
         self._app_of = app_of

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from scaler.ingress.load_reports import INTERVAL_S
+from scaler.testing import http_app
 from scaler.testing.http_client import Client, Kind, Shape
-from scaler.testing.http_service import HttpService, quick_app
+from scaler.testing.http_service import QUICK, HttpService, quick_app
 from scaler.testing.polling import eventually
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
@@ -60,6 +63,17 @@ def test_it_is_told_what_was_lost(tmp_path: Path) -> None:
         assert service.metric("scaler_proxy_lost_requests_total") > 0
         assert service.metric("scaler_proxy_deaths_total") == 1
     assert len(service.events("envoy_died")) == 1
+
+
+def test_those_that_waited_are_lost_too(tmp_path: Path) -> None:
+    service = HttpService(tmp_path, [http_app.manifest("app", start=["sleep", "600"], grace_s=0, scale=QUICK)])
+    with service.running(), Client(service.target("app"), seed=4, shape=Shape(max_seconds=0.1)) as client:
+        with client.steadily(5):
+            eventually(lambda: service.metric("scaler_requests_held", workload="app") == 5, what="five that wait")
+            time.sleep(3 * INTERVAL_S)  # nothing shows that the proxy has reported, from which is known what is lost
+            kill(service.envoy())
+            eventually(lambda: service.metric("scaler_proxy_lost_requests_total") > 0, what="what was lost")
+        assert service.metric("scaler_proxy_lost_requests_total") == 5
 
 
 def test_an_app_at_zero_wakes_by_the_next_one(tmp_path: Path) -> None:
