@@ -57,7 +57,7 @@ class Catalogue:
         self._version = 0
         self._snapshot: Snapshot | None = None
         self._problems: dict[str, tuple[str, ...]] = {}
-        self._unreported: dict[str, tuple[str, ...]] = {}
+        self._reported: dict[str, tuple[str, ...]] = {}
         self.configure(settings)
 
     def configure(self, settings: IngressSettings) -> tuple[str, ...]:
@@ -129,9 +129,9 @@ class Catalogue:
         return self._refused[name][1] if name in self._refused else "; ".join(self._problems.get(name, ()))
 
     def take_problems(self) -> dict[str, tuple[str, ...]]:
-        """Return what is wrong with apps, and was not returned yet."""
-        problems, self._unreported = self._unreported, {}
-        return problems
+        """Return what is wrong with apps, and was not so when this was called before."""
+        before, self._reported = self._reported, dict(self._problems)
+        return {name: found for name, found in self._reported.items() if found and before.get(name) != found}
 
     def resources(self, name: str) -> AppResources | None:
         """Return what Envoys are to be told of an app; None is nothing."""
@@ -170,8 +170,6 @@ class Catalogue:
                 break
             except (ValueError, TypeError) as error:
                 problems.append(f"left as it was: {error}" if last else f"left out: {error}")
-        if problems and self._problems.get(name) != tuple(problems):
-            self._unreported[name] = tuple(problems)
         self._problems[name] = tuple(problems)
 
     def _checked(self, site: Site, problems: list[str]) -> AppResources:
@@ -179,7 +177,8 @@ class Catalogue:
         backends = tuple(each for each in site.backends if _reachable(each))
         lost = [each for each in site.backends if each not in backends]
         problems += [f"replica {each.replica}: no IP address and port: {each.endpoint}" for each in lost]
-        served = [domain for domain in site.ingress.custom_domains if self._may_serve(site, domain, problems)]
+        domains = site.ingress.custom_domains if site.routed else ()
+        served = [domain for domain in domains if self._may_serve(site, domain, problems)]
         pairs = {}
         for domain in served if site.ingress.external and self._settings.tls else ():
             if domain.certificate and (pair := self._pair(domain.certificate, problems)):

@@ -93,19 +93,20 @@ class Discovery:
         """Listen there from now on, and read the certificates again."""
         if flaws := self._catalogue.configure(settings):
             self._on_rejected(frozenset(), "; ".join(flaws))
-        self._report()
         self._stir()
 
     def put(self, site: Site) -> None:
-        """Want an app to be as this says. Changes of one turn of the event loop go out together."""
+        """Want an app to be as this says.
+
+        Changes of one turn of the event loop go out together, and what is wrong with them is told then: a host name
+        may move from one app to another.
+        """
         self._catalogue.put(site)
-        self._report()
         self._stir()
 
     def drop(self, name: str) -> None:
         """Want an app to be gone, clusters included; nothing when it is not there."""
         self._catalogue.drop(name)
-        self._report()
         self._stir()
 
     async def acknowledged(self, name: str) -> None:
@@ -184,9 +185,11 @@ class Discovery:
 
     def _stir_all(self) -> None:
         self._stirring = False
+        self._report()
         for stream in self._streams:
             stream.stir()
 
     def _report(self) -> None:
+        """Tell what is wrong with apps by our own check."""
         for name, problems in self._catalogue.take_problems().items():
             self._on_rejected(frozenset((name,)), "; ".join(problems))
