@@ -68,13 +68,10 @@ class WaitingRoom:
 
     It begins closed: they wait. Once open they go on, in batches that its replicas can accept; one that comes while it
     is open and nobody waits goes on at once.
-
-    Attributes:
-        hold: How many may wait and how long; may be replaced at any time, and then holds for those that wait, too.
     """
 
     def __init__(self, hold: Hold, observer: HoldObserver) -> None:
-        self.hold = hold
+        self._hold_rules = hold
         self._observer = observer
         self._held = 0
         self._replicas = 0
@@ -84,6 +81,18 @@ class WaitingRoom:
         # One timer for all: they came in order and may wait equally long, so the oldest is always the next that is due.
         self._deadline: asyncio.TimerHandle | None = None
         self._next_batch: asyncio.TimerHandle | None = None
+
+    @property
+    def hold(self) -> Hold:
+        """How many may wait and how long; may be replaced at any time, and then holds for those that wait, too."""
+        return self._hold_rules
+
+    @hold.setter
+    def hold(self, hold: Hold) -> None:
+        self._hold_rules = hold
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._await_deadline()
 
     @property
     def held(self) -> int:

@@ -262,3 +262,16 @@ def test_limits_that_change_hold_for_those_that_wait() -> None:
         assert asyncio.get_running_loop().time() == pytest.approx(200)
 
     virtual_time.run(story())
+
+
+def test_a_shorter_time_holds_for_those_that_wait() -> None:
+    async def story() -> None:
+        visit = Visit(Hold(timeout_s=1000))
+        await visit.come()
+        await asyncio.sleep(50)
+        await visit.come()
+        visit.room.hold = Hold(timeout_s=60)
+        await visit.results()
+        assert asyncio.get_running_loop().time() == pytest.approx(110)
+
+    virtual_time.run(story())
