@@ -91,8 +91,8 @@ class Ingress(Recorder):
             task.cancel()
         if self._running:
             await asyncio.wait(tuple(self._running.values()))
+        self._reports.close()
         await self._stack.aclose()
-        self._reports.close()  # not before: streams that end leave timers
 
     @property
     def apps(self) -> Collection[str]:

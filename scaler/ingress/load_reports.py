@@ -105,6 +105,7 @@ class LoadReports:
         self._away: dict[str, asyncio.TimerHandle] = {}
         self._in_progress: dict[str, int] = {}
         self._held: dict[str, int] = {}
+        self._closed = False
 
     def register(self, server: grpc.aio.Server) -> None:
         """Let a server offer it."""
@@ -139,7 +140,8 @@ class LoadReports:
             self._gone(proxy)
 
     def close(self) -> None:
-        """Stop waiting for those that are away; for when the server has stopped."""
+        """Stop waiting for those that are away, and wait for none that leaves from now on."""
+        self._closed = True
         for timer in self._away.values():
             timer.cancel()
         self._away.clear()
@@ -191,6 +193,8 @@ class LoadReports:
     def _leave(self, stream: _Stream) -> None:
         """Keep what it reported last until it is back, or the grace is over."""
         del self._streams[stream.proxy]
+        if self._closed:
+            return
         self._away[stream.proxy] = asyncio.get_running_loop().call_later(self._grace_s, self._gone, stream.proxy)
         if stream.dead:
             self._gone(stream.proxy)

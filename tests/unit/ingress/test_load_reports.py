@@ -159,6 +159,19 @@ def test_requests_that_it_had_held_are_lost_with_it() -> None:
     virtual_time.run(story())
 
 
+def test_nobody_is_waited_for_after_the_end() -> None:
+    async def story() -> None:
+        told = Told()
+        reports = LoadReports(told)
+        async with Envoy(reports) as envoy:
+            await envoy.send(report(), report({"a": {FIRST: (2, 5)}}))
+            reports.close()
+        await asyncio.sleep(GRACE_S + 1)
+        assert not [fact for fact in told.facts if fact[0] == "gone"]
+
+    virtual_time.run(story())
+
+
 def test_one_that_is_known_to_be_dead_is_gone_at_once() -> None:
     async def story() -> None:
         told = Told()
