@@ -256,8 +256,9 @@ async def _serve(
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
                 tasks.create_task(reloader.run(configuration), name="reload")
-                tasks.create_task(ingress.run(), name="ingress")
-                tasks.create_task(serving.introduce(ingress, actuator, configured), name="introduction")
+                tasks.create_task(supervise(ingress.run, "ingress_failed"), name="ingress")
+                introduce = functools.partial(serving.introduce, ingress, actuator.owned, configured)
+                tasks.create_task(supervise(introduce, "ingress_failed"), name="introduction")
                 complete = labels.complete if settings.compose else None
                 tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
                 if settings.compose:
