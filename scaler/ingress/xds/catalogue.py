@@ -43,7 +43,7 @@ class Catalogue:
     """The wanted sites, and what becomes of them.
 
     A flaw that concerns a part of an app costs it that part: a host name that another app has, a certificate that does
-    not load. One that concerns the whole costs it the new ingress: it stays with that which was accepted last, while
+    not load and never did. One that concerns the whole costs it the new ingress: it stays with that which was accepted last, while
     its replicas and its being hot go on as they are; an app of which nothing was accepted is left out.
     """
 
@@ -54,6 +54,8 @@ class Catalogue:
         self._hosts = Hosts()
         self._refused: dict[str, tuple[Ingress, str]] = {}
         self._accepted: dict[str, Ingress] = {}
+        # The pairs that could be used last: what is broken or half replaced since goes on with these.
+        self._usable: dict[str, Certificate] = {}
         self._version = 0
         self._snapshot: Snapshot | None = None
         self._problems: dict[str, tuple[str, ...]] = {}
@@ -212,13 +214,13 @@ class Catalogue:
     def _pair(self, name: str, flaws: list[str]) -> Certificate | None:
         if name not in self._pairs:
             try:
-                self._pairs[name] = certificates.load(self._settings.certificates, name)
+                self._pairs[name] = self._usable[name] = certificates.load(self._settings.certificates, name)
             except CertificateUnusable as error:
                 self._pairs[name] = str(error)
         pair = self._pairs[name]
         if isinstance(pair, str):
             flaws.append(pair)
-            return None
+            return self._usable.get(name)
         return pair
 
 

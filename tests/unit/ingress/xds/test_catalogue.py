@@ -165,6 +165,19 @@ class TestCertificates:
         assert b"shop.example" in found.virtual_hosts[Side.TLS]
         assert name in problems(catalogue)["app"][0]
 
+    def test_a_pair_that_is_replaced_by_a_bad_one_goes_on_as_it_was(self, folder: Path) -> None:
+        settings = IngressSettings(tls=Listen("127.0.0.1", 443), certificates=folder)
+        catalogue = Catalogue(settings)
+        catalogue.put(app(custom_domains=domains("shop.example", certificate="shop")))
+        before = catalogue.snapshot()
+        for name in ("default", "shop"):
+            (folder / f"{name}.key").write_bytes((folder / "broken.key").read_bytes())
+        assert "default" in catalogue.configure(settings)[0]
+        assert "shop" in problems(catalogue)["app"][0]
+        after = catalogue.snapshot()
+        assert after.listeners == before.listeners
+        assert after.apps["app"].certificates == before.apps["app"].certificates
+
     def test_a_missing_default_is_a_flaw_of_the_listener(self, folder: Path) -> None:
         catalogue = Catalogue(IngressSettings())
         settings = IngressSettings(tls=Listen("127.0.0.1", 443), certificates=folder / "none")
