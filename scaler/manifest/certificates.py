@@ -11,6 +11,9 @@ from scaler.manifest import located
 from scaler.manifest.problems import Report
 from scaler.manifest.values import Outside
 
+# The pair for hosts without one of their own; no manifest names it.
+_DEFAULT = "default"
+
 
 @dataclass
 class Certificates:
@@ -19,18 +22,22 @@ class Certificates:
     Attributes:
         folder: None when it is not known; nothing is checked then.
         presence: Whether a pair must be there.
-        files: Every file that was asked for; a change of one may change what is wrong.
+        files: Every file that was asked for, and those of the default pair; a change of one may change what is wrong.
     """
 
     folder: Path | None = None
     presence: Outside = Outside.REQUIRED
     files: set[Path] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        if self.folder is not None:
+            self.files.update(self._pair(self.folder, _DEFAULT))
+
     def check(self, report: Report, path: located.Path, name: str) -> None:
         """Report a pair that is missing or cannot be used, at the path where a manifest names it."""
         if self.folder is None:
             return
-        pair = self.folder / f"{name}.crt", self.folder / f"{name}.key"
+        pair = self._pair(self.folder, name)
         self.files.update(pair)
         missing = [file for file in pair if not os.access(file, os.R_OK)]
         if missing:
@@ -47,3 +54,7 @@ class Certificates:
             reason = getattr(error, "reason", None) or "not usable"
             expected = f"a certificate and its key, both PEM and without a password, in {str(pair[0])!r} and .key"
             report.error(path, expected, hint=f"OpenSSL says {str(reason).lower().replace('_', ' ')}")
+
+    @staticmethod
+    def _pair(folder: Path, name: str) -> tuple[Path, Path]:
+        return folder / f"{name}.crt", folder / f"{name}.key"

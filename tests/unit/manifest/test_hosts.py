@@ -164,6 +164,11 @@ def test_a_pair_that_fits_is_good_and_watched(loader: Any, certificates: Path) -
     assert {certificates / "shop.crt", certificates / "shop.key"} <= set(loaded.files)
 
 
+def test_the_default_pair_is_watched_whoever_uses_it(loader: Any, certificates: Path) -> None:
+    loaded = load_with(loader, certificates)
+    assert {certificates / "default.crt", certificates / "default.key"} <= set(loaded.files)
+
+
 @pytest.mark.parametrize("missing", ["crt", "key"])
 def test_a_missing_half_is_told(loader: Any, certificates: Path, missing: str) -> None:
     (certificates / f"shop.{missing}").unlink()
