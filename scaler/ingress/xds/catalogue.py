@@ -43,8 +43,8 @@ class Catalogue:
     """The wanted sites, and what becomes of them.
 
     A flaw that concerns a part of an app costs it that part: a host name that another app has, a certificate that does
-    not load and never did. One that concerns the whole costs it the new ingress: it stays with that which was accepted last, while
-    its replicas and its being hot go on as they are; an app of which nothing was accepted is left out.
+    not load and never did. One that concerns the whole costs it the new ingress: it stays with that which was accepted
+    last, while its replicas and its being hot go on as they are; an app of which nothing was accepted is left out.
     """
 
     def __init__(self, settings: IngressSettings, *, dns_suffix: str = DEFAULT_DNS_SUFFIX) -> None:
