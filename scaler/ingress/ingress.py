@@ -194,8 +194,12 @@ class Ingress(Recorder):
 
     async def drain(self, workload: str, replica: Replica) -> bool:
         """See `LoadBalancer.drain`."""
-        front = self._fronts.get(workload)
-        return True if front is None else await front.drain(replica)
+        if front := self._fronts.get(workload):
+            return await front.drain(replica)
+        if self._discovery.connected:
+            # An app that left the configuration while no service ran: proxies go on with it until they are told.
+            await self._discovery.acknowledged(workload)
+        return True
 
     def _front(self, workload: Workload) -> Front:
         traffic = AppTraffic(self._proxies, time.monotonic)

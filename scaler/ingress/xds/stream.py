@@ -28,8 +28,6 @@ ANSWER_TIMEOUT_S = 30.0
 ASK_TIMEOUT_S = 10.0
 # What was refused without being an app's fault, such as a listener whose port is taken, is tried again.
 RETRY_S = 5.0
-
-
 # Kinds of which each push names all there are: what it does not name goes.
 _WHOLE = frozenset({Kind.CLUSTERS, Kind.LISTENERS})
 
@@ -94,6 +92,8 @@ class Stream:
 
     def has(self, name: str, app: AppResources | None) -> bool:
         """Return whether the Envoy has accepted all of an app; None is that it is gone."""
+        if app is None and not self._told >= {Kind.CLUSTERS, Kind.ROUTES}:
+            return False  # it goes on with what another run told it
         units = self._units
         clusters = app.clusters if app else {}
         return (

@@ -345,6 +345,21 @@ def test_replicas_that_were_found_before_their_app_are_its_own() -> None:
     run(test, begun=False)
 
 
+def test_an_app_that_is_known_no_more_stops_when_proxies_were_told() -> None:
+    async def test(world: World) -> None:
+        world.ingress.serve("web", (replica(),))
+        await world.connect()
+        world.ingress.serve("web", (replica(DRAINING),))
+        drained = world.go(world.ingress.drain("web", replica(DRAINING)))
+        await asyncio.sleep(1)
+        assert not drained.done(), "proxies go on as the last run told them"
+        world.ingress.begin()
+        await world.settle()
+        assert drained.result() is True
+
+    run(test, begun=False)
+
+
 def test_a_proxy_that_ends_and_comes_back_in_the_middle_of_a_drain_is_waited_for() -> None:
     async def test(world: World) -> None:
         world.ingress.workload_added(app())

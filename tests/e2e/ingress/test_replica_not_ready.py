@@ -1,0 +1,85 @@
+"""A replica that fails its readiness probe gets no more requests, and those that it has go on being counted."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from scaler.ingress.load_reports import INTERVAL_S
+from scaler.testing import http_app
+from scaler.testing.http_client import Client
+from scaler.testing.http_service import QUICK, HttpService, rule
+from scaler.testing.polling import eventually
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+
+
+class Health(ThreadingHTTPServer):
+    """What a probe is answered."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.status = HTTPStatus.OK
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Health)
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+        """Write nothing."""
+
+
+@pytest.fixture
+def health() -> Iterator[Health]:
+    with Health() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def manifest(health: Health) -> str:
+    app = json.loads(http_app.manifest("app", scale={**QUICK, "maxReplicas": 1, "rules": [rule()]}))
+    app["properties"]["template"]["containers"][0]["probes"] = [
+        {
+            "type": "Readiness",
+            "httpGet": {"host": "127.0.0.1", "port": health.server_address[1], "path": "/"},
+            "periodSeconds": 1,
+            "failureThreshold": 1,
+        }
+    ]
+    return json.dumps(app)
+
+
+def test_its_requests_are_counted_until_they_end(tmp_path: Path, health: Health) -> None:
+    service = HttpService(tmp_path, [manifest(health)])
+    with service.running(), Client(service.target("app"), seed=1) as client:
+        assert client.ask("GET", "/").status == 200
+        answers: list[int] = []
+        long = threading.Thread(target=lambda: answers.append(client.ask("GET", "/slow?seconds=6").status))
+        long.start()
+        eventually(lambda: service.metric("scaler_requests_in_flight", workload="app") == 1, what="one in flight")
+        health.status = HTTPStatus.SERVICE_UNAVAILABLE
+        eventually(lambda: service.ready("app") == 0, what="the replica not ready")
+        waiting = threading.Thread(target=lambda: answers.append(client.ask("GET", "/").status))
+        waiting.start()
+        eventually(lambda: service.metric("scaler_requests_held", workload="app") == 1, what="one that waits")
+        time.sleep(4 * INTERVAL_S)  # as many reports
+        assert service.metric("scaler_requests_in_flight", workload="app") == 1
+        health.status = HTTPStatus.OK
+        for each in (long, waiting):
+            each.join()
+        assert answers == [200, 200]
+        service.wait_for_zero("app")
