@@ -27,11 +27,13 @@ ROUTER = "envoy.filters.http.router"
 # The holding service ends each hold by itself; this only bounds one that hangs without having died.
 LONGEST_HOLD_S = 24 * 3600.0
 
-# While the service is being restarted, holds are asked for again, after back-offs that double. Their limit is as long
-# as the longest hold: Envoy takes it for the time-out of each try, too, and would end every hold then (1.40,
-# Utility::convertCoreToRouteRetryPolicy).
+# While the service is being restarted, holds are asked for again: with these back-offs for at least half a minute.
 _RETRIES = 60
 _FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 1.0
+# Envoy takes the longest back-off for the time-out of each try, too (1.40, Utility::convertCoreToRouteRetryPolicy), and
+# would end every hold then. This header of the call overrules that; the router takes it off.
+_TRY_TIMEOUT = "x-envoy-upstream-rq-per-try-timeout-ms"
 
 # Request headers that the holding service reads, and so is told, beside method, path, host and addresses: each held
 # request keeps a copy.
@@ -53,11 +55,12 @@ def _hold() -> ext_authz_pb2.ExtAuthz:
     service = grpc_service_pb2.GrpcService(
         envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_CLUSTER, skip_envoy_headers=True),
         timeout=duration(LONGEST_HOLD_S),
+        initial_metadata=[base_pb2.HeaderValue(key=_TRY_TIMEOUT, value=str(round(LONGEST_HOLD_S * 1000)))],
         retry_policy=base_pb2.RetryPolicy(
             retry_on="connect-failure,refused-stream,reset,unavailable",
             num_retries={"value": _RETRIES},
             retry_back_off=backoff_pb2.BackoffStrategy(
-                base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(LONGEST_HOLD_S)
+                base_interval=duration(_FIRST_BACKOFF_S), max_interval=duration(LONGEST_BACKOFF_S)
             ),
         ),
     )

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from scaler.ingress.settings import IngressSettings
 from scaler.ingress.site import Backend
 from scaler.ingress.xds.discovery import Discovery, SiteRejected
+from scaler.ingress.xds.http_filters import LONGEST_BACKOFF_S
 from scaler.model import AddressRestriction, CorsPolicy, CustomDomain, Endpoint
 from scaler.testing.discovered_envoy import (
     Answer,
@@ -29,6 +30,7 @@ from scaler.testing.discovered_envoy import (
     free_address,
     free_port,
     get,
+    let_go,
     replica,
     request,
     running,
@@ -95,6 +97,17 @@ async def test_unknown_names_are_answered_404(served: Served, host: str) -> None
     assert answer.body == b"No app is served under this host name.\n"
     assert "server" not in answer.headers
     assert served.control.held == []
+
+
+async def test_a_hold_that_lasts_is_asked_for_once(served: Served) -> None:
+    async def after_long(asked: object) -> object:
+        await asyncio.sleep(LONGEST_BACKOFF_S * 1.5)
+        return await let_go(asked)
+
+    served.control.check = after_long
+    await served.put(hot=False, allow_insecure=True)
+    assert (await get(served.at.external, "app.localhost")).status == 200
+    assert len(served.control.held) == 1
 
 
 async def test_internal_apps_are_reached_from_inside_only(served: Served) -> None:
