@@ -147,7 +147,9 @@ def status(state_dir: StateDir, address: Address = None) -> None:
     """Show all workloads of a running service."""
     with errors_as_exit_codes():
         workloads = ApiClient(address or wiring.service_address(state_dir)).workloads()
-    table = Table("workload", "wanted", "current", "ready", "min", "max", "reason", "triggers", box=None)
+    columns = ["workload", "wanted", "current", "ready", "min", "max", "reason", "triggers"]
+    with_ingress = any(workload.ingress for workload in workloads)
+    table = Table(*columns, *(["reached at"] if with_ingress else []), box=None)
     for workload in workloads:
         decision = workload.decision
         table.add_row(
@@ -163,6 +165,7 @@ def status(state_dir: StateDir, address: Address = None) -> None:
                 f"/{trigger.metric_type.shown(trigger.target)}{describe_until(trigger)}"
                 for trigger in workload.triggers
             ),
+            *([", ".join(workload.ingress.urls) if workload.ingress else ""] if with_ingress else []),
         )
     show_table(table)
 

@@ -20,6 +20,7 @@ from scaler.ingress.envoy import process
 from scaler.ingress.ingress import Ingress
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.model import App, Replica, ReplicaState, Workload
+from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 from scaler.ports.errors import ActuatorError, ConfigError
 from scaler.ports.recorder import Recorder
 
@@ -81,9 +82,14 @@ def urls(workload: Workload, settings: IngressSettings) -> Sequence[str]:
 
 
 def names_in_containers(ingress: Ingress) -> Mapping[str, str]:
-    """Return the host names by which containers reach apps, with the address of the internal listener."""
+    """Return the host names by which containers reach apps, with the address of the internal listener.
+
+    Not those under `localhost`, which are a container's own.
+    """
     host = next((listen.host for listen in ingress.settings.internal if not listen.host.startswith("127.")), None)
-    return {} if host is None else dict.fromkeys(ingress.apps, host)
+    if host is None:
+        return {}
+    return dict.fromkeys((name for app in ingress.apps for name in (app, f"{app}.{DEFAULT_DNS_SUFFIX}")), host)
 
 
 async def introduce(ingress: Ingress, owned: Owned, configured: asyncio.Event) -> None:

@@ -202,7 +202,8 @@ async def _serve(
     settings: Settings, directory: StateDir, configuration: Configuration, kind: str, listener: socket.socket
 ) -> None:
     registry = CollectorRegistry()
-    board = StatusBoard(lambda workload: serving.urls(workload, settings.ingress))
+    # The ingress, made below, completes its settings.
+    board = StatusBoard(lambda workload: serving.urls(workload, ingress.settings))
     recorders: list[Recorder] = [PrometheusRecorder(registry), board, ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:

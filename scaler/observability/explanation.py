@@ -35,6 +35,7 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
         *(f"  trigger {_describe_trigger(trigger)}" for trigger in workload.triggers),
         *(f"  limit {limit.rule}: from {limit.before} to {limit.after}" for limit in decision.limits),
         f"  next change: {_describe_next_change(workload, decision, now)}",
+        *_describe_ingress(workload),
     ]
     if workload.actuation_error is not None:
         lines.append(f"  replicas could not be changed: {workload.actuation_error}")
@@ -78,6 +79,17 @@ def describe_until(trigger: TriggerView) -> str:
         return ""
     at = datetime.fromtimestamp(trigger.changes_at, ZoneInfo(trigger.changes_zone))
     return f" until {at:{'%Y-%m-%d %H:%M:%S' if at.second else '%Y-%m-%d %H:%M'}} ({trigger.changes_zone})"
+
+
+def _describe_ingress(workload: WorkloadView) -> list[str]:
+    """Return how many requests there are and where the app is reached; nothing for a workload without ingress."""
+    if (ingress := workload.ingress) is None:
+        return []
+    where = f"; reached at {', '.join(ingress.urls)}" if ingress.urls else ""
+    lines = [f"  requests: {ingress.held} held, {ingress.in_flight} in flight{where}"]
+    if ingress.rejected is not None:
+        lines.append(f"  a proxy refused its configuration, and goes on with the one before: {ingress.rejected}")
+    return lines
 
 
 def _describe_next_change(workload: WorkloadView, decision: DecisionView, now: float) -> str:

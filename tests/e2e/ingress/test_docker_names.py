@@ -19,7 +19,10 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 CALLER = "scaler-test-caller:1"
 CALLEE = "scaler-test-callee:1"
-ASK_ONCE = "trap 'exit 0' TERM; wget -q -O - http://callee/; while :; do sleep 0.2; done"
+ASK_ONCE = (
+    "trap 'exit 0' TERM; wget -q -O - http://callee/; echo; wget -q -O - http://callee.$CONTAINER_APP_ENV_DNS_SUFFIX/;"
+    " while :; do sleep 0.2; done"
+)
 
 
 @pytest.fixture
@@ -49,8 +52,10 @@ def test_an_app_at_zero_is_woken_by_another_one_that_knows_its_name(tmp_path: Pa
         tmp_path, [callee, json.dumps(caller)], actuator="docker", env={"DOCKER_HOST": engine.base_url}
     )
     with service.running():
-        eventually(lambda: '"replica"' in printed(engine, "caller"), within_s=60, what="an answer")
-        assert json.loads(printed(engine, "caller"))["replica"].startswith("callee--")
+        eventually(lambda: printed(engine, "caller").count('"replica"') == 2, within_s=60, what="all answers")
+        for answer in filter(None, printed(engine, "caller").splitlines()):
+            assert json.loads(answer)["replica"].startswith("callee--")
+        assert service.api.workload("callee").ingress.urls == ["http://callee"]
         service.wait_for_zero("callee")
         with Client(service.target("callee"), seed=1) as client:
             assert client.ask("GET", "/").status == 404

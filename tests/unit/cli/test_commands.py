@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import structlog
 from typer.testing import CliRunner, Result
 
 from scaler.cli import app
+from scaler.manifests import load_manifests
+from scaler.observability.api import WorkloadList
+from scaler.observability.status import StatusBoard
 
 EXAMPLES = Path(__file__).parents[3] / "deploy" / "examples"
 
@@ -26,6 +31,8 @@ properties:
         - name: jobs
           custom: {type: redis, metadata: {address: "localhost:6379", listName: jobs, listLength: "5"}}
 """
+
+INGRESS = "  configuration: {ingress: {external: true, targetPort: 8080}}"
 
 TEN_MISTAKES = """\
 type: Microsoft.App/containerApps
@@ -236,6 +243,39 @@ def test_asking_without_a_service_says_so(tmp_path: Path, command: tuple[str, ..
     result = run(*command, "--state-dir", tmp_path, "--address", "127.0.0.1:1")
     assert result.exit_code == 1
     assert "no service answers at 127.0.0.1:1" in result.stderr
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[str]:
+    """The address of an API with two workloads, one of which is reached by requests."""
+    board = StatusBoard(urls=lambda workload: [f"http://{workload.name}.localhost:8480"])
+    shop, worker = tmp_path / "shop.yaml", tmp_path / "worker.yaml"
+    worker.write_text(APP)
+    shop.write_text(APP.replace("name: worker", "name: shop").replace("properties:", f"properties:\n{INGRESS}"))
+    for workload in load_manifests([shop, worker]).workloads:
+        board.workload_added(workload)
+    shown = WorkloadList(workloads=[view for name in board.names() if (view := board.view(name)) is not None])
+
+    class Api(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(shown.model_dump_json().encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_status_shows_where_apps_are_reached(tmp_path: Path, service: str) -> None:
+    lines = run("status", "--state-dir", tmp_path, "--address", service).output.splitlines()
+    assert lines[0].rstrip().endswith("reached at")
+    assert lines[1].rstrip().endswith("http://shop.localhost:8480")
+    assert lines[2].rstrip().endswith("jobs=unknown/5")
 
 
 def test_the_examples_are_valid() -> None:

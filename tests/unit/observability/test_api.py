@@ -99,6 +99,10 @@ def test_an_app_with_ingress_is_shown_with_its_requests(
         "rejected": "no such certificate",
     }
     assert [replica.endpoint for replica in view.replicas] == ["127.0.0.1:40001"]
+    assert explain(view, now=1001.5)[-2:] == [
+        "  requests: 3 held, 37 in flight; reached at http://shop.localhost:8480",
+        "  a proxy refused its configuration, and goes on with the one before: no such certificate",
+    ]
     board.workload_removed(shop)
     board.traffic(shop, held=1, in_flight=1)  # late
     board.workload_added(shop)
