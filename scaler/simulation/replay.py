@@ -120,13 +120,18 @@ def simulate(
     simulated = _Replicas(policy.min_replicas if replicas is None else replicas, ready_after_s)
     readings: dict[str, Reading] = {}
     state = initial_state(start + steps[0].t) if steps else initial_state(start)
+    in_flight = {trigger.name for trigger in policy.triggers if trigger.concurrency is not None}
     for step in _with_repeats(steps, every_s):
-        readings.update((name, _since_epoch(reading, start)) for name, reading in step.readings.items())
+        for name, reading in step.readings.items():
+            since_epoch = _since_epoch(reading, start)
+            readings[name] = _active_until_now(readings.get(name), since_epoch) if name in in_flight else since_epoch
         counts = simulated.observed(step.t, replicas=step.replicas, ready=step.ready)
         decision, state = decide(policy, state, readings, counts, start + step.t)
         simulated.resize(decision.desired, step.t)
-        # An average belongs to the time before its own step; after it what was read holds.
-        readings.update((name, replace(readings[name], mean=None)) for name in step.readings)
+        # An average belongs to the time before its own step, and so does its activity; after it what was read holds.
+        readings.update(
+            (name, replace(readings[name], mean=None, active=step.readings[name].active)) for name in step.readings
+        )
         upcoming = decision.next_change_at
         yield Row(step.t, decision, None if upcoming is None else round(upcoming - start, _TIME_DIGITS))
 
@@ -153,6 +158,14 @@ def _windows(outcome: TriggerOutcome) -> dict[str, Any]:
 
 def _since_epoch(reading: Reading, start: float) -> Reading:
     return reading if reading.changes_at is None else replace(reading, changes_at=reading.changes_at + start)
+
+
+def _active_until_now(before: Reading | None, reading: Reading) -> Reading:
+    """Return a reading of requests in flight as its trigger gives it: active if any was since the one before it."""
+    was_busy = bool(reading.mean) or (before is not None and bool(before.value))
+    return (
+        replace(reading, active=True) if was_busy and reading.active is None and reading.value is not None else reading
+    )
 
 
 def _with_repeats(steps: Sequence[TraceStep], every_s: float | None) -> Iterator[TraceStep]:

@@ -181,6 +181,12 @@ def test_requests_in_flight_hold_from_their_moment_on(replay: Any) -> None:
     ]
 
 
+def test_the_cooldown_begins_when_the_last_request_ends(replay: Any) -> None:
+    lines = [{"t": 0, "readings": {"http": 5}}, {"t": 1000, "readings": {"http": 0}}, {"t": 1300}, {"t": 1301}]
+    rows = replay(HTTP, *lines)
+    assert [row["desired"] for row in rows] == [1, 1, 1, 0]
+
+
 def test_a_mean_is_that_of_the_time_up_to_its_moment_only(replay: Any) -> None:
     lines = [
         {"t": 0, "readings": {"http": 10}},
