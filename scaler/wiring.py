@@ -251,7 +251,12 @@ async def _serve(
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         directory.write_note("service", {"address": address, "pid": os.getpid()})
-        log.info("service_started", api=f"http://{address}", state_dir=str(directory.path))
+        log.info(
+            "service_started",
+            api=f"http://{address}",
+            ingress=str(ingress.settings.external),
+            state_dir=str(directory.path),
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")

@@ -13,6 +13,7 @@ from typing import Self
 import structlog
 
 from scaler.backoff import Backoff
+from scaler.ingress import urls
 from scaler.ingress.control_server import serving
 from scaler.ingress.envoy.process import EMBEDDED_NODE
 from scaler.ingress.envoy.supervisor import EnvoySupervisor
@@ -33,6 +34,8 @@ from scaler.ports.traffic import Traffic
 from scaler.supervision import supervise
 
 log = structlog.get_logger(__name__)
+
+_NO_WAY = "only other apps may reach it, and there is no listener for them; name one with --ingress-internal"
 
 
 class Ingress(Recorder):
@@ -142,6 +145,8 @@ class Ingress(Recorder):
         if not self._fronts:
             self._needed.set()
             self._recorder.proxy_up(up=self._discovery.connected > 0)
+        if not urls.of(name, workload.target.ingress, self.settings):
+            log.warning("app_not_reachable", workload=name, hint=_NO_WAY)
         front = self._fronts[name] = self._front(workload)
         self._rooms[name] = front.room
         front.configure(workload)  # not before: what is refused of it is told by its name
