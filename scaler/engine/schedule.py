@@ -6,7 +6,8 @@ import asyncio
 import math
 import random
 
-# A push must not make a workload read more often than this: a storm of messages is one wake-up.
+# Pushes must not make a workload read more often than this: a storm of messages is one wake-up. A tick by the interval
+# is none of the storm, and a push right after it does not wait: it may be the request that wakes an app.
 PUSH_GAP_S = 0.02
 # Ticks of different workloads that fall this close together share one moment, so that their reads share a batch.
 GRID_S = 0.05
@@ -25,7 +26,7 @@ class Schedule:
         self._grid_s = min(GRID_S, interval_s / 10)
         self._pushed = asyncio.Event()
         self._due: float | None = None
-        self._last_woke = -math.inf
+        self._last_pushed = -math.inf
 
     def pace(self, interval_s: float) -> None:
         """Go over to another interval; a tick that it makes due earlier comes earlier."""
@@ -37,20 +38,20 @@ class Schedule:
             self._due = min(self._due, self._on_grid(asyncio.get_running_loop().time() + interval_s))
 
     def push(self) -> None:
-        """Something may have come: wake as soon as the gap to the last wake-up allows."""
+        """Something may have come: wake as soon as the gap to the last push's wake-up allows."""
         self._pushed.set()
 
     async def wait(self) -> tuple[float, bool]:
         """Sleep until the next tick; return by how many seconds it is late, and whether a push caused it."""
         loop = asyncio.get_running_loop()
         if self._due is None:
-            self._due = self._last_woke = loop.time()
+            self._due = loop.time()
             self._advance(random.uniform(0, self._interval_s))  # noqa: S311 - spreads load
             return 0.0, False
         try:
             async with asyncio.timeout_at(self._due):
                 await self._pushed.wait()
-                earliest = self._last_woke + PUSH_GAP_S
+                earliest = self._last_pushed + PUSH_GAP_S
                 if earliest > loop.time():
                     await asyncio.sleep(earliest - loop.time())
         except TimeoutError:
@@ -61,8 +62,9 @@ class Schedule:
             pushed = True
             lateness_s = 0.0
         self._pushed.clear()
-        self._last_woke = loop.time()
-        if not pushed:
+        if pushed:
+            self._last_pushed = loop.time()
+        else:
             self._advance(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - spreads load
         return lateness_s, pushed
 

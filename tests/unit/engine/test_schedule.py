@@ -76,6 +76,22 @@ def test_a_push_wakes_at_once() -> None:
     assert virtual_time.run(timeline()) == (7, True)
 
 
+def test_a_push_right_after_a_tick_by_the_interval_wakes_at_once() -> None:
+    """A request to an app at zero does not wait because the app was looked at just before."""
+
+    async def timeline() -> tuple[float, bool]:
+        loop = asyncio.get_running_loop()
+        schedule = Schedule(10)
+        await schedule.wait()
+        await schedule.wait()
+        ticked = loop.time()
+        schedule.push()
+        _, pushed = await schedule.wait()
+        return loop.time() - ticked, pushed
+
+    assert virtual_time.run(timeline()) == (0, True)
+
+
 def test_a_storm_of_pushes_wakes_no_more_often_than_the_gap() -> None:
     async def timeline() -> int:
         loop = asyncio.get_running_loop()
