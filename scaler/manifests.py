@@ -31,10 +31,11 @@ def load_manifests(
     strict: bool = False,
     outside: Outside = Outside.REQUIRED,
     certificates: Path | None = None,
+    parsed: manifest.Parsed | None = None,
 ) -> manifest.Manifests:
     """Read manifests with the installed scalers and the service's environment.
 
-    Only who does not run them may take what they refer to as optional.
+    Only who does not run them may take what they refer to as optional. What `parsed` knows is not parsed again.
 
     Raises:
         InvalidManifest: At least one problem.
@@ -46,6 +47,7 @@ def load_manifests(
         strict=strict,
         outside=outside,
         certificates=certificates,
+        parsed=parsed,
     )
 
 
@@ -65,9 +67,14 @@ def json_schema() -> dict[str, Any]:
 
 
 def load_configuration(
-    paths: Sequence[Path], *, strict: bool = False, compose: bool = False, certificates: Path | None = None
+    paths: Sequence[Path],
+    *,
+    strict: bool = False,
+    compose: bool = False,
+    certificates: Path | None = None,
+    parsed: manifest.Parsed | None = None,
 ) -> Configuration:
-    """Read what a service is to run; warnings are logged.
+    """Read what a service is to run; warnings are logged. What `parsed` knows is not parsed again.
 
     Raises:
         InvalidManifest: At least one problem.
@@ -75,7 +82,7 @@ def load_configuration(
     before = stamps(paths)
     if compose and not paths:
         return Configuration((), (), before)
-    loaded = load_manifests(paths, strict=strict, certificates=certificates)
+    loaded = load_manifests(paths, strict=strict, certificates=certificates, parsed=parsed)
     for warning in loaded.warnings:
         log.warning("manifest_warning", problem=str(warning))
     foreign = [

@@ -32,6 +32,7 @@ from scaler.engine.workload_loop import WorkloadLoop
 from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy import supervisor
 from scaler.ingress.settings import IngressSettings
+from scaler.manifest import Parsed
 from scaler.model import Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
@@ -69,6 +70,7 @@ class Settings:
         record: File to append a trace of all readings to.
         compose: Services of Docker Compose are scaled as their labels say.
         ingress: Where requests come in.
+        parsed: What was parsed of the manifests when they were read last.
     """
 
     paths: tuple[Path, ...]
@@ -80,11 +82,16 @@ class Settings:
     record: Path | None = None
     compose: bool = False
     ingress: IngressSettings = field(default_factory=IngressSettings)
+    parsed: Parsed = field(default_factory=Parsed)
 
     def load(self) -> Configuration:
         """Read what is to run. Raises InvalidManifest."""
         return manifests.load_configuration(
-            self.paths, strict=self.strict, compose=self.compose, certificates=self.ingress.certificates
+            self.paths,
+            strict=self.strict,
+            compose=self.compose,
+            certificates=self.ingress.certificates,
+            parsed=self.parsed,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scaler.manifest.located import Document
+from scaler.manifest.parsed import Parsed
 from scaler.manifest.regular_file import read_regular
 from scaler.manifest.yaml_documents import Flaw, parse
 
@@ -22,9 +23,11 @@ class ManifestFiles:
     """The files and folders that were asked for.
 
     Attributes:
+        parsed: What need not be parsed again; None parses everything.
         visited: Every file and folder, whether it could be read or not.
     """
 
+    parsed: Parsed | None = None
     visited: list[Path] = field(default_factory=list)
 
     def read(self, paths: Sequence[Path]) -> Iterator[tuple[str, Document | Flaw]]:
@@ -35,7 +38,7 @@ class ManifestFiles:
                     yield str(path), file
                 elif file not in self.visited:
                     self.visited.append(file)
-                    for part in _parse_file(file):
+                    for part in _parse_file(file, self.parsed):
                         yield str(file), part
 
     def _expand(self, path: Path) -> Iterator[Path | Flaw]:
@@ -54,7 +57,7 @@ class ManifestFiles:
         yield from files
 
 
-def _parse_file(file: Path) -> Iterator[Document | Flaw]:
+def _parse_file(file: Path, parsed: Parsed | None) -> Iterator[Document | Flaw]:
     try:
         content = read_regular(file, MAX_FILE_BYTES + 1)
     except OSError as error:
@@ -72,5 +75,5 @@ def _parse_file(file: Path) -> Iterator[Document | Flaw]:
         hint = "it seems to be UTF-16" if content.startswith(_UTF_16_MARKS) else ""
         yield Flaw(line, column, "bytes that are not UTF-8", "UTF-8 text", hint)
         return
-    parts = list(parse(str(file), text))
+    parts = list(parse(str(file), text, parsed))
     yield from parts or [Flaw(1, 1, "no document", "a manifest", "the file is ignored", warning=True)]

@@ -30,6 +30,8 @@ def items_of(report: Report) -> list[Document] | None:
         return []
     if not items:
         report.warn(("items",), "at least one object", found="an empty list", hint="the list is ignored")
+    document = report.document
     return [
-        Document(report.document.file, *position, item) for position, item in zip(items.items_at, items, strict=True)
+        Document(document.file, document.above + line, column, item, document.above)
+        for (line, column), item in zip(items.items_at, items, strict=True)
     ]

@@ -19,6 +19,7 @@ from scaler.manifest.keda.workload import DeclaredScaling, declare_scaling, scal
 from scaler.manifest.kinds import DocumentKind, kind_of
 from scaler.manifest.kubernetes_list import items_of
 from scaler.manifest.located import Document
+from scaler.manifest.parsed import Parsed
 from scaler.manifest.problems import Report, closest, describe, dotted, listed
 from scaler.manifest.traffic import APP_KIND
 from scaler.manifest.triggers import Scalers
@@ -52,6 +53,7 @@ def load(
     strict: bool = False,
     outside: Outside = Outside.REQUIRED,
     certificates: Path | None = None,
+    parsed: Parsed | None = None,
 ) -> Manifests:
     """Read manifests.
 
@@ -64,12 +66,15 @@ def load(
             and its place is taken by something that fits.
         certificates: The ingress' folder of certificates; None when it is not known, and those that manifests name
             are not looked for.
+        parsed: What earlier calls parsed. All checks are made again whatever is known.
 
     Raises:
         InvalidManifest: Something is wrong; it carries all problems, warnings among them.
     """
     loading = _Loading(scalers, OutsideValues(environ, outside), Certificates(certificates, outside))
-    files = ManifestFiles()
+    if parsed:
+        parsed.begin()
+    files = ManifestFiles(parsed)
     for file, part in files.read(paths):
         loading.add(file, part)
     workloads = loading.workloads()

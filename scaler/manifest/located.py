@@ -22,6 +22,14 @@ class Scalar(str):
         scalar.plain = plain
         return scalar
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be copied and pickled, which a keyword would prevent."""
+        return _scalar, (str(self), self.plain)
+
+
+def _scalar(text: str, plain: bool) -> Scalar:  # noqa: FBT001 - for pickle, which knows no keywords
+    return Scalar(text, plain=plain)
+
 
 class Mapping(dict[str, Any]):
     """A mapping with the (line, column) of each key and value."""
@@ -38,12 +46,21 @@ class Sequence(list[Any]):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document."""
+    """One YAML document.
+
+    Attributes:
+        file: Where it stands.
+        line: Where it begins in the file, counted from 1.
+        column: The same.
+        data: What it holds. Positions in it are counted without the lines above.
+        above: Lines of the file above those.
+    """
 
     file: str
     line: int
     column: int
     data: Any
+    above: int = 0
 
     @property
     def location(self) -> SourceLocation:
@@ -52,7 +69,7 @@ class Document:
 
     def locate(self, path: Path, *, key: bool = False) -> SourceLocation:
         """Return where the value (or its key) stands; where it does not exist, the innermost thing around it."""
-        at, here = (self.line, self.column), self.data
+        at, here = (self.line - self.above, self.column), self.data
         for depth, step in enumerate(path):
             last = depth == len(path) - 1
             if isinstance(here, Mapping) and isinstance(step, str) and step in here:
@@ -62,7 +79,8 @@ class Document:
             else:
                 break
             here = here[step]
-        return SourceLocation(self.file, *at)
+        line, column = at
+        return SourceLocation(self.file, self.above + line, column)
 
     def get(self, path: Path) -> Any:
         """Return what stands at a path, None when there is nothing."""

@@ -14,6 +14,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from scaler.manifest.located import Document, Mapping, Path, Scalar, Sequence
+from scaler.manifest.parsed import Parsed, Part
 
 MAX_DEPTH = 64
 MAX_DOCUMENTS = 10_000
@@ -42,10 +43,11 @@ class Flaw:
     warning: bool = False
 
 
-def parse(file: str, text: str) -> Iterator[Document | Flaw]:
+def parse(file: str, text: str, parsed: Parsed | None = None) -> Iterator[Document | Flaw]:
     """Yield every document and everything wrong with the text; a broken document does not hide the others.
 
-    A `---` at the start of a line always separates documents, so each part is parsed on its own.
+    A `---` at the start of a line always separates documents, so each part is parsed on its own: not at all where
+    `parsed` knows it, wherever it stands now. What is wrong is found anew each time.
     """
     starts = [match.start() for match in _SEPARATOR.finditer(text)]
     if len(starts) > MAX_DOCUMENTS:
@@ -53,26 +55,38 @@ def parse(file: str, text: str) -> Iterator[Document | Flaw]:
             1, 1, f"{len(starts)} documents", f"at most {MAX_DOCUMENTS} in a file", "split it into several files"
         )
         return
-    for first_line, part in _parts(text, starts):
-        yaml = YAML(typ="safe", pure=True)
-        yaml.max_depth = MAX_DEPTH
-        yaml.composer.warn_double_anchors = False
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                nodes = list(yaml.compose_all(part))
-        except (YAMLError, ValueError, IndexError, AssertionError, AttributeError, TypeError) as error:
-            # The last four: slips of the parser on odd input, such as an unknown version in %YAML.
-            yield _syntax_flaw(error, first_line, part)
+    for above, part in _parts(text, starts):
+        found = parsed.find(part) if parsed else None
+        if found is None:
+            found, flaws = _parse_part(part, above)
+            yield from flaws
+            if parsed and not flaws:
+                parsed.keep(part, found)
+        for line, column, data in found:
+            yield Document(file, above + line, column, data, above)
+
+
+def _parse_part(part: str, above: int) -> tuple[list[Part], list[Flaw]]:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = MAX_DEPTH
+    yaml.composer.warn_double_anchors = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            nodes = list(yaml.compose_all(part))
+    except (YAMLError, ValueError, IndexError, AssertionError, AttributeError, TypeError) as error:
+        # The last four: slips of the parser on odd input, such as an unknown version in %YAML.
+        return [], [_syntax_flaw(error, above, part)]
+    found, flaws = [], []
+    for node in nodes:
+        if isinstance(node, ScalarNode) and node.value == "":
             continue
-        for node in nodes:
-            if isinstance(node, ScalarNode) and node.value == "":
-                continue
-            building = _Building(first_line)
-            data = building.convert(node, (), aliased=False)
-            yield from building.flaws
-            if not building.exceeded:
-                yield Document(file, *building.at(node), data)
+        building = _Building(above)
+        data = building.convert(node, (), aliased=False)
+        flaws += building.flaws
+        if not building.exceeded:
+            found.append((*building.at(node), data))
+    return found, flaws
 
 
 def _parts(text: str, starts: list[int]) -> Iterator[tuple[int, str]]:
@@ -125,16 +139,17 @@ def _without_quotes(text: str) -> str:
 class _Building:
     """Turns composed nodes into data, counting what aliases add."""
 
-    def __init__(self, first_line: int) -> None:
-        self._first_line = first_line
+    def __init__(self, above: int) -> None:
+        self._above = above
         self._seen: set[int] = set()
         self._open: set[int] = set()
         self._aliased = 0
         self.flaws: list[Flaw] = []
         self.exceeded = False
 
-    def at(self, node: Node) -> tuple[int, int]:
-        return self._first_line + node.start_mark.line + 1, node.start_mark.column + 1
+    @staticmethod
+    def at(node: Node) -> tuple[int, int]:
+        return node.start_mark.line + 1, node.start_mark.column + 1
 
     def convert(self, node: Node, path: Path, *, aliased: bool) -> Any:
         aliased = aliased or id(node) in self._seen
@@ -184,7 +199,9 @@ class _Building:
             elif key.value in mapping:
                 line, column = mapping.keys_at[key.value]
                 here = (*path, key.value)
-                self._flaw(key, here, "the key a second time", "each key once", f"first at {line}:{column}")
+                self._flaw(
+                    key, here, "the key a second time", "each key once", f"first at {self._above + line}:{column}"
+                )
             else:
                 mapping[key.value] = self.convert(value, (*path, key.value), aliased=aliased)
                 mapping.keys_at[key.value], mapping.values_at[key.value] = self.at(key), self.at(value)
@@ -203,4 +220,5 @@ class _Building:
                 mapping.keys_at[key], mapping.values_at[key] = data.keys_at[key], data.values_at[key]
 
     def _flaw(self, node: Node, path: Path, found: str, expected: str, hint: str = "") -> None:
-        self.flaws.append(Flaw(*self.at(node), found, expected, hint, path))
+        line, column = self.at(node)
+        self.flaws.append(Flaw(self._above + line, column, found, expected, hint, path))
