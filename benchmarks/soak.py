@@ -23,7 +23,7 @@ from benchmarks.sources.loaded import LoadedSource
 from benchmarks.sources.rabbitmq import LoadedRabbitMQ
 from benchmarks.sources.redis import LoadedRedis
 from scaler import wiring
-from scaler.engine import garbage
+from scaler.engine.garbage import LongLived
 from scaler.observability import logs
 
 SECONDS = float(os.environ.get("SCALER_SOAK_SECONDS", "3600"))
@@ -107,7 +107,7 @@ async def _well(observed: Observed, workloads: int) -> None:
 
 async def _held() -> Held:
     """Look several times and take the least: what a read holds at a moment comes and goes."""
-    garbage.set_aside()
+    LongLived().set_aside()
     process = psutil.Process()
     seen = []
     for _ in range(_LOOKS):

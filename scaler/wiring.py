@@ -17,10 +17,11 @@ from prometheus_client import CollectorRegistry
 
 from scaler import actuating, labelled, manifests, serving
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.engine import garbage, state_dir
+from scaler.engine import state_dir
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
+from scaler.engine.garbage import LongLived
 from scaler.engine.memory import Memory
 from scaler.engine.parts import Parts
 from scaler.engine.reload import Configuration, Reloader
@@ -167,6 +168,7 @@ async def make_service(
         type_: plugin for type_, plugin in manifests.installed_scalers().items() if isinstance(plugin, type)
     }
     clock = SystemClock()
+    long_lived = LongLived()
 
     async with SharedConnections(recorder.connections_open) as connections:
 
@@ -183,7 +185,7 @@ async def make_service(
             )
 
         def configured() -> None:
-            garbage.set_aside()
+            long_lived.set_aside()
             on_configured()
 
         yield Service(
