@@ -48,6 +48,7 @@ class Catalogue:
     """
 
     def __init__(self, settings: IngressSettings, *, dns_suffix: str = DEFAULT_DNS_SUFFIX) -> None:
+        self._settings = settings
         self._dns_suffix = dns_suffix
         self._sites: dict[str, Site] = {}
         self._built: dict[str, AppResources] = {}
@@ -64,6 +65,7 @@ class Catalogue:
 
     def configure(self, settings: IngressSettings) -> tuple[str, ...]:
         """Take other settings, and read the certificates again; return what is wrong with the listeners."""
+        moved = settings != self._settings
         self._settings = settings
         self._pairs: dict[str, Certificate | str] = {}
         self._listeners: dict[str, ListenerPlan] = {
@@ -75,7 +77,8 @@ class Catalogue:
             default = self._pair(certificates.DEFAULT, flaws)
             self._listeners[Side.TLS.value] = ListenerPlan(Side.TLS, settings.tls, default)
         for name in list(self._sites):
-            self._build(name)
+            if moved or self._brings_certificate(name):
+                self._build(name)
         self._changed()
         return tuple(flaws)
 
@@ -195,6 +198,10 @@ class Catalogue:
             certificates=pairs,
             tls_port=self._settings.tls.port if self._settings.tls else None,
         )
+
+    def _brings_certificate(self, name: str) -> bool:
+        ingresses = (self._sites[name].ingress, self._accepted.get(name))
+        return any(domain.certificate for each in ingresses if each for domain in each.custom_domains)
 
     def _may_serve(self, site: Site, domain: CustomDomain, problems: list[str]) -> bool:
         owner = self._hosts.owner(_host(domain))

@@ -183,3 +183,22 @@ class TestCertificates:
         settings = IngressSettings(tls=Listen("127.0.0.1", 443), certificates=folder / "none")
         assert "default" in catalogue.configure(settings)[0]
         assert catalogue.configure(IngressSettings(tls=settings.tls, certificates=folder)) == ()
+
+    def test_a_renewed_pair_is_read_again(self, folder: Path) -> None:
+        settings = IngressSettings(tls=Listen("127.0.0.1", 443), certificates=folder)
+        catalogue = Catalogue(settings)
+        catalogue.put(app(custom_domains=domains("shop.example", certificate="shop")))
+        before = catalogue.snapshot().apps["app"].certificates["shop.example"]
+        for kind in ("crt", "key"):
+            (folder / f"shop.{kind}").write_bytes((folder / f"default.{kind}").read_bytes())
+        catalogue.configure(settings)
+        after = catalogue.snapshot().apps["app"].certificates["shop.example"]
+        assert after.chain == (folder / "default.crt").read_bytes() != before.chain
+
+    def test_apps_that_bring_no_certificate_are_left_alone_when_certificates_are_read_again(self, folder: Path) -> None:
+        settings = IngressSettings(tls=Listen("127.0.0.1", 443), certificates=folder)
+        catalogue = Catalogue(settings)
+        catalogue.put(app())
+        before = catalogue.snapshot().apps["app"]
+        catalogue.configure(settings)
+        assert catalogue.snapshot().apps["app"] is before
