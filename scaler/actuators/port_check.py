@@ -18,7 +18,7 @@ class Pace:
     costs a twentieth of a start at most. Once it accepts, the rest is the default readiness of Azure Container Apps.
     """
 
-    first_s: float = 0.005
+    first_s: float = 0.002
     slowest_s: float = 0.1
     period_s: float = 5.0
     timeout_s: float = 5.0
