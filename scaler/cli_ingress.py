@@ -95,7 +95,7 @@ def envoy_bootstrap(
     *,
     socket: Annotated[
         str | None,
-        typer.Option(help="Path of the service's socket as Envoy sees it, as in a container; else the state dir's."),
+        typer.Option(help="Path of control.sock as Envoy sees it, as in a container; else the state dir's."),
     ] = None,
     node: Annotated[str, typer.Option(help="Name of this Envoy; each needs one of its own.")] = "envoy",
     admin: Annotated[

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,26 +50,19 @@ async def serving(
     Raises:
         ConfigError: The folder or the socket cannot be made.
     """
-    try:
-        # A socket's address holds 107 bytes, a state dir's path any number: reach it through a descriptor.
-        descriptor = os.open(ingress_folder.make(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}") from error
-    try:
+    with ingress_folder.reached(folder) as reached:
         server = grpc.aio.server(options=_OPTIONS)
         for register in services:
             register(server)
-        path = folder / ingress_folder.CONTROL_SOCKET
+        path = reached / ingress_folder.CONTROL_SOCKET
         try:
-            server.add_insecure_port(f"unix:/proc/self/fd/{descriptor}/{path.name}")
+            server.add_insecure_port(f"unix:{path}")
             path.chmod(0o600)  # until now the folder alone kept others out
         except (RuntimeError, OSError) as error:
             await server.stop(None)
-            raise ConfigError(f"the socket {path} cannot be made: {error}") from error
+            raise ConfigError(f"the socket {folder / path.name} cannot be made: {error}") from error
         await server.start()
         try:
             yield server
         finally:
             await server.stop(grace_s)
-    finally:
-        os.close(descriptor)  # not before: the server removes its socket through it

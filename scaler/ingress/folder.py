@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-# Proxies connect to it: mount the folder, not the socket, into a container, as each run makes the socket anew.
+from scaler.ports.errors import ConfigError
+
+# Proxies connect to them: mount the folder, not the sockets, into a container, as each run makes the sockets anew.
 CONTROL_SOCKET = "control.sock"
+HOLD_SOCKET = "hold.sock"
 # What a socket's address can hold; see unix(7).
 MAX_SOCKET_PATH_BYTES = 107
 
@@ -29,3 +35,22 @@ def make(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     return folder
+
+
+@contextmanager
+def reached(folder: Path) -> Iterator[Path]:
+    """Make the folder where needed; yield a short path to it, since a socket's address cannot hold any.
+
+    What was made there has to go before the block ends.
+
+    Raises:
+        ConfigError: It cannot be made.
+    """
+    try:
+        descriptor = os.open(make(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigError(f"the folder {folder} cannot be used: {error.strerror}") from error
+    try:
+        yield Path(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)

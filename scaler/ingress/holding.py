@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import grpc.aio
+import grpc
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
@@ -15,7 +15,8 @@ from scaler.ingress.xds.naming import APP_KEY
 from scaler.model import WakeExclusion
 from scaler.ports.recorder import HoldOutcome
 
-SERVICE = "envoy.service.auth.v3.Authorization"
+# The method that `HoldingService.check` answers.
+METHOD = "/envoy.service.auth.v3.Authorization/Check"
 # Milliseconds that a request was held; on every answer to a request that came here, 0 included, so that its absence
 # says that the request went straight to a replica.
 HELD_HEADER = "x-scaler-held-ms"
@@ -38,15 +39,11 @@ class HoldingService:
     def __init__(self, rooms: Mapping[str, WaitingRoom]) -> None:
         self.rooms = rooms
 
-    def register(self, server: grpc.aio.Server) -> None:
-        """Let a server offer it. Messages stay bytes: gRPC keeps what it is given as long as a request is held."""
-        method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._check)
-        handler = grpc.method_handlers_generic_handler(SERVICE, {"Check": method})
-        server.add_generic_rpc_handlers((handler,))
+    async def check(self, message: bytes) -> bytes:
+        """Answer a CheckRequest with a CheckResponse, once it is known what becomes of the request.
 
-    async def _check(self, message: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        """Answer a CheckRequest with a CheckResponse, once it is known what becomes of the request."""
-        del context
+        Cancellation means that its client is gone. Both messages are bytes, and a request is not kept while it waits.
+        """
         answer = self._at_once(message)
         if isinstance(answer, bytes):
             return answer

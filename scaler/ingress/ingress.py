@@ -13,12 +13,12 @@ from typing import Self
 import structlog
 
 from scaler.backoff import Backoff
-from scaler.ingress import urls
-from scaler.ingress.control_server import serving
+from scaler.ingress import control_server, unary_server, urls
 from scaler.ingress.envoy.process import EMBEDDED_NODE
 from scaler.ingress.envoy.supervisor import EnvoySupervisor
+from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.front import Front
-from scaler.ingress.holding import HoldingService
+from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
 from scaler.ingress.settings import IngressSettings
@@ -83,8 +83,9 @@ class Ingress(Recorder):
         if self._supervisor is not None and self._supervisor.left_behind():
             self._needed.set()  # whether or not an app has ingress by now
         holding = HoldingService(self._rooms)
-        services = (self._discovery.register, holding.register, self._reports.register)
-        await self._stack.enter_async_context(serving(self._folder, services))
+        services = (self._discovery.register, self._reports.register)
+        await self._stack.enter_async_context(control_server.serving(self._folder, services))
+        await self._stack.enter_async_context(unary_server.serving(self._folder, HOLD_SOCKET, METHOD, holding.check))
         return self
 
     async def __aexit__(

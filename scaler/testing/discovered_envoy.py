@@ -9,7 +9,7 @@ import secrets
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,11 @@ from typing import Any
 import grpc.aio
 from envoy.service.auth.v3 import external_auth_pb2
 
+from scaler.ingress import unary_server
 from scaler.ingress.envoy.bootstrap import Bootstrap
 from scaler.ingress.envoy.process import executable
+from scaler.ingress.folder import HOLD_SOCKET
+from scaler.ingress.holding import METHOD
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds.discovery import Discovery
@@ -56,37 +59,31 @@ async def let_go(_: Any) -> Any:
 
 @dataclass
 class Control:
-    """The service's side: one socket with the discovery under test, and holds as a test wants them."""
+    """The service's side: its sockets with the discovery under test, and with holds as a test wants them."""
 
     discovery: Discovery
     path: Path
     check: Check = let_go
     held: list[Any] = field(default_factory=list)
-    _server: grpc.aio.Server | None = None
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def start(self) -> None:
         """Offer the services."""
-        self._server = grpc.aio.server(options=[("grpc.max_concurrent_streams", 100000)])
-        self.discovery.register(self._server)
-        handler = grpc.unary_unary_rpc_method_handler(
-            self._check,
-            request_deserializer=external_auth_pb2.CheckRequest.FromString,
-            response_serializer=external_auth_pb2.CheckResponse.SerializeToString,
-        )
-        service = "envoy.service.auth.v3.Authorization"
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Check": handler}),))
-        self._server.add_insecure_port(f"unix:{self.path}")
-        await self._server.start()
+        server = grpc.aio.server(options=[("grpc.max_concurrent_streams", 100000)])
+        self.discovery.register(server)
+        server.add_insecure_port(f"unix:{self.path}")
+        await server.start()
+        self._stack.push_async_callback(server.stop, None)
+        await self._stack.enter_async_context(unary_server.serving(self.path.parent, HOLD_SOCKET, METHOD, self._check))
 
     async def stop(self) -> None:
         """End all calls at once."""
-        if self._server is not None:
-            await self._server.stop(None)
-            self._server = None
+        await self._stack.aclose()
 
-    async def _check(self, request: Any, _: Any) -> Any:
+    async def _check(self, message: bytes) -> bytes:
+        request = external_auth_pb2.CheckRequest.FromString(message)
         self.held.append(request)
-        return await self.check(request)
+        return bytes((await self.check(request)).SerializeToString())
 
 
 @asynccontextmanager

@@ -6,10 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
+from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.settings import Listen
-from scaler.ingress.xds.naming import CONTROL_CLUSTER
+from scaler.ingress.unary_server import CALLS_PER_CONNECTION
+from scaler.ingress.xds.naming import CONTROL_CLUSTER, HOLD_CLUSTER
 
 _TYPE = "type.googleapis.com/"
 _UNBOUNDED = 1_000_000
@@ -23,6 +26,7 @@ DEFAULT_MAX_CONNECTIONS = 50_000
 _STATS_PREFIXES = (
     "cluster_manager.",
     f"cluster.{CONTROL_CLUSTER}.",
+    f"cluster.{HOLD_CLUSTER}.",
     "control_plane.",
     "listener_manager.",
     "load_reporter.",
@@ -51,7 +55,8 @@ class Bootstrap:
     """What the bootstrap of one Envoy depends on.
 
     Attributes:
-        control_socket: Path of our socket as that Envoy sees it; may be relative to its working directory.
+        control_socket: Path of `control.sock` as that Envoy sees it; may be relative to its working directory.
+            The socket of the holding service is beside it.
         node: Its name among the proxies.
         admin_socket: Where it offers its administration, as it sees it; None for none there.
         admin: The same as an address; it lets whoever reaches it end the proxy, so it belongs on loopback.
@@ -69,9 +74,15 @@ class Bootstrap:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as Envoy reads it."""
+        hold_socket = PurePath(self.control_socket).with_name(HOLD_SOCKET)
         bootstrap: dict[str, Any] = {
             "node": {"id": self.node, "cluster": "scaler"},
-            "static_resources": {"clusters": [_control_cluster(self.control_socket)]},
+            "static_resources": {
+                "clusters": [
+                    _own_cluster(CONTROL_CLUSTER, self.control_socket, streams=_UNBOUNDED),
+                    _own_cluster(HOLD_CLUSTER, str(hold_socket), streams=CALLS_PER_CONNECTION),
+                ]
+            },
             "dynamic_resources": {
                 "ads_config": {
                     "api_type": "GRPC",
@@ -129,12 +140,13 @@ _RECONNECT: dict[str, Any] = {"retry_back_off": {"base_interval": "0.1s", "max_i
 _FROM_ADS: dict[str, Any] = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
 
 
-def _control_cluster(socket: str) -> dict[str, Any]:
+def _own_cluster(name: str, socket: str, *, streams: int) -> dict[str, Any]:
+    """Return a way to us; `streams` is how many calls one connection takes."""
     return {
-        "name": CONTROL_CLUSTER,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
-        # Each held request is a request to us, and so are the streams of discovery: what is too much, we say.
+        # Each held request is a request to us: what is too much, we say.
         "circuit_breakers": {
             "thresholds": [
                 {
@@ -152,7 +164,7 @@ def _control_cluster(socket: str) -> dict[str, Any]:
                 "@type": f"{_TYPE}envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
                 "explicit_http_config": {
                     "http2_protocol_options": {
-                        "max_concurrent_streams": _UNBOUNDED,
+                        "max_concurrent_streams": streams,
                         # The least that HTTP/2 allows: our answers are small.
                         "initial_stream_window_size": 65535,
                         "initial_connection_window_size": 1024 * 1024,
@@ -161,7 +173,7 @@ def _control_cluster(socket: str) -> dict[str, Any]:
             }
         },
         "load_assignment": {
-            "cluster_name": CONTROL_CLUSTER,
+            "cluster_name": name,
             "endpoints": [{"lb_endpoints": [{"endpoint": {"address": {"pipe": {"path": socket}}}}]}],
         },
     }

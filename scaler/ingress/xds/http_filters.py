@@ -16,7 +16,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3 import http_con
 from envoy.type.matcher.v3 import string_pb2
 from envoy.type.v3 import http_status_pb2
 
-from scaler.ingress.xds.naming import CONTROL_CLUSTER
+from scaler.ingress.xds.naming import HOLD_CLUSTER
 from scaler.ingress.xds.packing import duration, packed
 
 RBAC = "envoy.filters.http.rbac"
@@ -53,7 +53,7 @@ def http_filters() -> list[hcm.HttpFilter]:
 
 def _hold() -> ext_authz_pb2.ExtAuthz:
     service = grpc_service_pb2.GrpcService(
-        envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=CONTROL_CLUSTER, skip_envoy_headers=True),
+        envoy_grpc=grpc_service_pb2.GrpcService.EnvoyGrpc(cluster_name=HOLD_CLUSTER, skip_envoy_headers=True),
         timeout=duration(LONGEST_HOLD_S),
         initial_metadata=[base_pb2.HeaderValue(key=_TRY_TIMEOUT, value=str(round(LONGEST_HOLD_S * 1000)))],
         retry_policy=base_pb2.RetryPolicy(

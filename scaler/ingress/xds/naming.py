@@ -8,8 +8,9 @@ from enum import StrEnum
 from scaler.model import Ingress, Transport
 from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 
-# The static cluster of the bootstrap that leads to our own service: discovery, holding, load reports.
+# The static clusters of the bootstrap that lead to our own service: discovery and load reports; and holding.
 CONTROL_CLUSTER = "scaler-control"
+HOLD_CLUSTER = "scaler-hold"
 
 # The route's context extension that tells the holding service whose request it is: no header, which could be forged.
 APP_KEY = "app"

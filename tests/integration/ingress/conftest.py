@@ -17,7 +17,9 @@ import pytest
 from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestServer
 
-from scaler.ingress.holding import HoldingService
+from scaler.ingress import unary_server
+from scaler.ingress.folder import HOLD_SOCKET
+from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
 from scaler.ingress.traffic import AppTraffic
@@ -73,6 +75,7 @@ class Envoy(ServerProcess):
                 "listeners": [self._listener()],
                 "clusters": [
                     _cluster("control", [{"pipe": {"path": self._control}}], http2=True),
+                    _cluster("hold", [{"pipe": {"path": str(self.folder / HOLD_SOCKET)}}], http2=True),
                     _cluster(CLUSTER, [_address(port) for port in self._app_ports]),
                     _cluster(HTTP2_CLUSTER, [_address(self._rpc_port)], http2=True),
                 ],
@@ -90,7 +93,7 @@ class Envoy(ServerProcess):
                     "name": "hold",
                     "typed_config": {
                         "@type": f"{_TYPE}.filters.http.ext_authz.v3.ExtAuthz",
-                        "grpc_service": {"envoy_grpc": {"cluster_name": "control"}, "timeout": "300s"},
+                        "grpc_service": {"envoy_grpc": {"cluster_name": "hold"}, "timeout": "300s"},
                         "status_on_error": {"code": 503},
                         "transport_api_version": "V3",
                         "allowed_headers": {"patterns": [{"exact": name} for name in TOLD_HEADERS]},
@@ -209,13 +212,17 @@ class Front:
         self.holding = HoldingService({APP: self.room})
         self.reports = LoadReports(self.proxies)
         self.socket = str(folder / "control.sock")
+        self._folder = folder
+        self._stack = AsyncExitStack()
         self.envoy = Envoy(folder, self.socket, [endpoint.port for endpoint in self.endpoints], rpc_port)
         self.url = f"http://127.0.0.1:{self.envoy.port}"
 
     async def start_services(self) -> None:
         """Offer the two services."""
-        self._server = grpc.aio.server(options=(("grpc.max_concurrent_streams", 1_000_000),))
-        self.holding.register(self._server)
+        await self._stack.enter_async_context(
+            unary_server.serving(self._folder, HOLD_SOCKET, METHOD, self.holding.check)
+        )
+        self._server = grpc.aio.server()
         self.reports.register(self._server)
         self._server.add_insecure_port(f"unix:{self.socket}")
         await self._server.start()
@@ -223,6 +230,7 @@ class Front:
     async def stop_services(self) -> None:
         """Offer them no longer; what they know stays."""
         await self._server.stop(None)
+        await self._stack.aclose()
         Path(self.socket).unlink(missing_ok=True)
 
 

@@ -52,16 +52,20 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
         parse_settings(certificates=tmp_path / "nowhere")
 
 
-def test_the_bootstrap_leads_to_the_socket_of_the_state_dir_or_where_it_is_seen(tmp_path: Path) -> None:
-    def socket_of(*options: str) -> str:
+def test_the_bootstrap_leads_to_the_sockets_of_the_state_dir_or_where_they_are_seen(tmp_path: Path) -> None:
+    def sockets_of(*options: str) -> list[str]:
         result = CliRunner().invoke(app, ["envoy-bootstrap", "--state-dir", str(tmp_path / "s"), *options])
         assert result.exit_code == 0
-        (cluster,) = json.loads(result.stdout)["static_resources"]["clusters"]
-        path: str = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["pipe"]["path"]
-        return path
+        clusters = json.loads(result.stdout)["static_resources"]["clusters"]
+        (ends,) = zip(
+            *(cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] for cluster in clusters), strict=True
+        )
+        return [end["endpoint"]["address"]["pipe"]["path"] for end in ends]
 
-    assert socket_of() == str(tmp_path / "s" / "ingress" / "control.sock")
-    assert socket_of("--socket", "/run/scaler/control.sock") == "/run/scaler/control.sock"
+    folder = tmp_path / "s" / "ingress"
+    assert sockets_of() == [str(folder / "control.sock"), str(folder / "hold.sock")]
+    seen = sockets_of("--socket", "/run/scaler/control.sock")
+    assert seen == ["/run/scaler/control.sock", "/run/scaler/hold.sock"]
 
 
 def test_a_path_that_no_envoy_can_reach_is_refused(tmp_path: Path) -> None:

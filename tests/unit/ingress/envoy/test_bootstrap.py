@@ -18,21 +18,23 @@ from google.protobuf import json_format
 from scaler.ingress.envoy import process
 from scaler.ingress.envoy.bootstrap import Bootstrap
 from scaler.ingress.settings import Listen
-from scaler.ingress.xds.naming import CONTROL_CLUSTER
+from scaler.ingress.xds.naming import CONTROL_CLUSTER, HOLD_CLUSTER
 
 
 def parsed(bootstrap: Bootstrap) -> EnvoyBootstrap:
     return json_format.ParseDict(bootstrap.as_json(), EnvoyBootstrap())
 
 
-def test_all_ways_to_us_lead_through_our_socket_with_no_bound_on_held_requests() -> None:
+def test_all_ways_to_us_lead_through_our_sockets_with_no_bound_on_held_requests() -> None:
     bootstrap = parsed(Bootstrap("/state/control.sock", "edge"))
-    (cluster,) = bootstrap.static_resources.clusters
-    (endpoints,) = cluster.load_assignment.endpoints
-    assert endpoints.lb_endpoints[0].endpoint.address.pipe.path == "/state/control.sock"
-    assert cluster.name == CONTROL_CLUSTER
-    assert min(each.max_requests.value for each in cluster.circuit_breakers.thresholds) == 1_000_000
-    assert min(each.max_pending_requests.value for each in cluster.circuit_breakers.thresholds) == 1_000_000
+    sockets = {}
+    for cluster in bootstrap.static_resources.clusters:
+        (endpoints,) = cluster.load_assignment.endpoints
+        sockets[cluster.name] = endpoints.lb_endpoints[0].endpoint.address.pipe.path
+        for bounds in cluster.circuit_breakers.thresholds:
+            assert bounds.max_connections.value == bounds.max_requests.value == 1_000_000
+            assert bounds.max_pending_requests.value == 1_000_000
+    assert sockets == {CONTROL_CLUSTER: "/state/control.sock", HOLD_CLUSTER: "/state/hold.sock"}
     ways = [
         *bootstrap.dynamic_resources.ads_config.grpc_services,
         *bootstrap.cluster_manager.load_stats_config.grpc_services,

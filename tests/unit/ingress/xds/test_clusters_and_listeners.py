@@ -14,7 +14,7 @@ from scaler.ingress.settings import Listen
 from scaler.ingress.site import Backend
 from scaler.ingress.xds import clusters, endpoints, http_filters, listeners
 from scaler.ingress.xds.certificates import Certificate
-from scaler.ingress.xds.naming import CONTROL_CLUSTER, Side
+from scaler.ingress.xds.naming import HOLD_CLUSTER, Side
 from scaler.model import Endpoint
 
 AT = Listen("127.0.0.1", 8480)
@@ -75,7 +75,7 @@ def test_a_hold_fails_closed_and_is_asked_for_again() -> None:
     hold = ext_authz_pb2.ExtAuthz()
     found = {each.name: each for each in http_filters.http_filters()}
     assert found[http_filters.EXT_AUTHZ].typed_config.Unpack(hold)
-    assert hold.grpc_service.envoy_grpc.cluster_name == CONTROL_CLUSTER
+    assert hold.grpc_service.envoy_grpc.cluster_name == HOLD_CLUSTER
     assert (hold.failure_mode_allow, hold.status_on_error.code) == (False, 503)
     assert hold.grpc_service.retry_policy.num_retries.value > 30
 
