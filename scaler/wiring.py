@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -164,9 +164,8 @@ async def make_service(
 
     `traffic` gives the requests to a workload, by its name; `on_configured` is called after each change of workloads.
     """
-    scalers: Mapping[str, type[Scaler[Any]]] = {
-        type_: plugin for type_, plugin in manifests.installed_scalers().items() if isinstance(plugin, type)
-    }
+    # A trigger whose scaler is broken is refused with its manifest, and those that nobody uses are not imported.
+    scalers = cast("Mapping[str, type[Scaler[Any]]]", manifests.installed_scalers())
     clock = SystemClock()
     long_lived = LongLived()
 

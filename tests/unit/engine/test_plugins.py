@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -65,6 +66,15 @@ def test_the_project_s_own_scalers_are_found() -> None:
     assert redis.distribution == "event-scaler"
     assert redis.version
     assert redis.summary == "Items in a Redis list, set, sorted set or hash."
+
+
+def test_a_scaler_is_imported_when_it_is_asked_for(site: Path) -> None:
+    install(site, "lazy_plugin", GOOD, "good = lazy_plugin:Good")
+    scalers = discover()
+    assert "good" in scalers
+    assert {"good", "redis"} <= set(scalers)
+    assert "lazy_plugin" not in sys.modules
+    assert scalers["good"] is sys.modules["lazy_plugin"].Good
 
 
 def test_every_entry_point_is_named_as_its_scaler_s_type() -> None:
