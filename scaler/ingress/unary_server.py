@@ -1,7 +1,7 @@
 """A gRPC server for one method with one request and one answer, of which thousands of calls wait at once.
 
-grpc.aio's own takes 20 KiB for each call that waits; this one, on the library h2, takes 2.4. It does what Envoy needs of
-it: no compression, and no deadlines, which Envoy keeps itself.
+A call that waits takes 20 KiB in grpc.aio's server, and 2.4 in this one, on the library h2. It does what Envoy needs:
+neither compression nor deadlines, which Envoy keeps itself.
 """
 
 from __future__ import annotations
