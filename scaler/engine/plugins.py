@@ -79,7 +79,7 @@ def installed() -> tuple[Plugin, ...]:
 def discover() -> Mapping[str, ScalerType | PluginBroken]:
     """Return what stands behind every trigger type that an installed package provides.
 
-    Each is imported when it is first asked for: all of them, with their clients, take 15 MiB and a third of a second.
+    Each is imported when it is first asked for: all of them, with their clients, take 15 MiB and a quarter of a second.
     """
     return _Discovered(_entries())
 

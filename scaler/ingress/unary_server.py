@@ -145,7 +145,7 @@ class _Connection(asyncio.Protocol):
             events = self._http2.receive_data(data)
         except ProtocolError as error:
             log.warning("proxy_broke_protocol", error=str(error))
-            self.close()
+            self._hang_up()
             return
         for event in events:
             self._take_in(event)
@@ -154,15 +154,18 @@ class _Connection(asyncio.Protocol):
         self._flush()
 
     def close(self) -> None:
-        """Cancel all calls and hang up."""
-        self._cancel()
+        """Cancel all calls, and say so."""
         self._http2.close_connection()
-        self._flush()
-        self._transport.close()
+        self._hang_up()
 
     def abort(self) -> None:
         """Hang up on a caller that does not read."""
         self._transport.abort()
+
+    def _hang_up(self) -> None:
+        self._cancel()
+        self._flush()
+        self._transport.close()
 
     def _take_in(self, event: Event) -> None:
         match event:
@@ -178,7 +181,7 @@ class _Connection(asyncio.Protocol):
             case StreamReset(stream_id=stream):
                 self._forget(stream)
             case ConnectionTerminated():
-                self.close()
+                self._hang_up()
 
     def _forget(self, stream: int) -> None:
         self._coming.pop(stream, None)
