@@ -286,7 +286,7 @@ async def test_a_caller_that_goes_away_cancels_its_calls(peer: Peer, holding: Ho
 
 
 async def test_the_end_cancels_calls_even_of_a_caller_that_reads_no_more(tmp_path: Path, holding: Holding) -> None:
-    async with no_leaks():  # noqa: SIM117 - what is left is seen after the block
+    async with no_leaks():
         async with unary_server.serving(tmp_path, SOCKET, METHOD, holding.answer):
             path = tmp_path / SOCKET
             assert path.stat().st_mode & 0o777 == 0o600
