@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,19 +33,28 @@ _NOT_FOUND = 404
 class HoldingService:
     """Holds requests to apps that have no ready replica.
 
+    Until `begin` those to apps that are not known wait, too: a proxy that outlived an earlier run asks again for what
+    it held as soon as there is someone to ask.
+
     Attributes:
         rooms: The waiting rooms by the apps' names; whoever owns the mapping changes it at any time.
     """
 
     def __init__(self, rooms: Mapping[str, WaitingRoom]) -> None:
         self.rooms = rooms
+        self._begun = asyncio.Event()
+
+    def begin(self) -> None:
+        """All apps have their rooms: of others there are none."""
+        self._begun.set()
 
     async def check(self, message: bytes) -> bytes:
         """Answer a CheckRequest with a CheckResponse, once it is known what becomes of the request.
 
         Cancellation means that its client is gone. Both messages are bytes, and a request is not kept while it waits.
         """
-        answer = self._at_once(message)
+        while (answer := self._at_once(message)) is None:
+            await self._begun.wait()
         if isinstance(answer, bytes):
             return answer
         del message
@@ -53,13 +63,13 @@ class HoldingService:
             return _allowed(result.held_s)
         return _denied(result.status, result.reason, held_s=result.held_s, retry_after_s=result.retry_after_s)
 
-    def _at_once(self, message: bytes) -> bytes | WaitingRoom:
-        """Return the answer to a request that need not wait, or the room where it is to wait."""
+    def _at_once(self, message: bytes) -> bytes | WaitingRoom | None:
+        """Return the answer to a request that need not wait, or the room where it is to wait; None: not known yet."""
         attributes = CheckRequest.FromString(message).attributes
         app = attributes.context_extensions[APP_KEY]
         room = self.rooms.get(app)
         if room is None:
-            return _denied(_NOT_FOUND, "there is no such app")
+            return _denied(_NOT_FOUND, "there is no such app") if self._begun.is_set() else None
         if room.is_open:
             return room
         request = attributes.request.http

@@ -68,7 +68,8 @@ class Ingress(Recorder):
         self._unclaimed: dict[str, Sequence[Replica]] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._proxies = Proxies(self._fronts, naming.app_of, lost=self._lost)
-        self._reports = LoadReports(self._proxies, control=naming.CONTROL_CLUSTER)
+        self._holding = HoldingService(self._rooms)
+        self._reports = LoadReports(self._proxies, holds=naming.HOLD_CLUSTER)
         self._discovery = Discovery(
             settings, dns_suffix=dns_suffix, on_connected=self._proxies_connected, on_rejected=self._rejected
         )
@@ -82,10 +83,11 @@ class Ingress(Recorder):
         """Listen for proxies. Raises ConfigError."""
         if self._supervisor is not None and self._supervisor.left_behind():
             self._needed.set()  # whether or not an app has ingress by now
-        holding = HoldingService(self._rooms)
         services = (self._discovery.register, self._reports.register)
         await self._stack.enter_async_context(control_server.serving(self._folder, services))
-        await self._stack.enter_async_context(unary_server.serving(self._folder, HOLD_SOCKET, METHOD, holding.check))
+        await self._stack.enter_async_context(
+            unary_server.serving(self._folder, HOLD_SOCKET, METHOD, self._holding.check)
+        )
         return self
 
     async def __aexit__(
@@ -121,6 +123,7 @@ class Ingress(Recorder):
 
     def begin(self) -> None:
         """All apps were added and all replicas that exist were served: proxies may be told."""
+        self._holding.begin()
         self._discovery.start()
 
     def renew(self) -> None:

@@ -24,8 +24,6 @@ GRACE_S = 10.0
 # A change of the list starts Envoy's interval anew. Where this many intervals have passed without a report, changes
 # wait for the next one: an unbroken sequence of changes could otherwise put it off for ever.
 _LATE_INTERVALS = 2
-# An Envoy's own requests to this service, beside those about requests that are held: discovery and load reports.
-_OWN_STREAMS = 2
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +80,7 @@ class LoadReports:
         self,
         listener: LoadListener,
         *,
-        control: str | None = None,
+        holds: str | None = None,
         interval_s: float = INTERVAL_S,
         grace_s: float = GRACE_S,
     ) -> None:
@@ -90,16 +88,16 @@ class LoadReports:
 
         Args:
             listener: Who is told.
-            control: The cluster by which Envoys reach this service: what one has in progress there tells how many
-                requests it has held, which are lost with it. None counts none.
+            holds: The cluster by which Envoys reach the holding service: what one has in progress there are the
+                requests that it holds, which are lost with it. None counts none.
             interval_s: How often each Envoy reports.
             grace_s: How long an Envoy whose stream broke may stay away until it is gone.
         """
         self._listener = listener
         self._interval_s = interval_s
         self._grace_s = grace_s
-        self._control = control
-        self._own = frozenset() if control is None else frozenset((control,))
+        self._holds = holds
+        self._own = frozenset() if holds is None else frozenset((holds,))
         self._clusters = self._own
         self._streams: dict[str, _Stream] = {}
         self._away: dict[str, asyncio.TimerHandle] = {}
@@ -208,9 +206,8 @@ class LoadReports:
     def _take(self, stream: _Stream, request: Any, *, issued: bool = True) -> None:
         stream.reported_at = asyncio.get_running_loop().time()
         loads = loads_of(request, issued=issued)
-        if self._control is not None:
-            asked = loads.pop(self._control, ClusterLoad())
-            self._held[stream.proxy] = max(0, asked.in_progress - _OWN_STREAMS)
+        if self._holds is not None:
+            self._held[stream.proxy] = loads.pop(self._holds, ClusterLoad()).in_progress
         self._in_progress[stream.proxy] = sum(load.in_progress for load in loads.values())
         self._listener.reported(stream.proxy, loads)
         stream.reported.set()

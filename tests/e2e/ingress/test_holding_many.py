@@ -75,6 +75,27 @@ def test_a_long_hold_is_one_hold(tmp_path: Path) -> None:
         assert client.tally.longest_hold_ms >= 1000 * LONG_S
 
 
+@pytest.mark.parametrize("orderly", [True, False])
+def test_those_who_wait_outlast_a_restart(tmp_path: Path, *, orderly: bool) -> None:
+    """The proxy asks again until there is someone to ask, who may not know the app yet."""
+    service = HttpService(tmp_path, [gated(tmp_path)])
+    with service.running(), Client(service.target("app"), seed=1, limit_s=120) as client:
+        waiting = [client.start(Kind.GET) for _ in range(CAP // 2)]
+        eventually(lambda: held(service) == len(waiting), what="all held")
+        if orderly:
+            assert service.stop() == 0
+        else:
+            service.kill()
+        service.start()
+        eventually(lambda: held(service) > len(waiting) // 2, within_s=60, what="most held again")
+        (tmp_path / "open").touch()
+        for each in waiting:
+            each.result()
+        assert client.tally.failure_count == 0, f"{client.tally}\n{service.log[-3000:]}"
+        assert client.tally.held == len(waiting)
+    assert service.repeated() == []
+
+
 def test_nobody_waits_no_longer_and_nothing_runs_for_them(tmp_path: Path) -> None:
     service = HttpService(tmp_path, [gated(tmp_path)])
     with service.running(), ExitStack() as stack:

@@ -209,7 +209,9 @@ class Front:
         self.traffic.serve(self.endpoints)
         self.observer = Observer(self.traffic)
         self.room = WaitingRoom(Hold(), self.observer)
-        self.holding = HoldingService({APP: self.room})
+        self.rooms = {APP: self.room}
+        self.holding = HoldingService(self.rooms)
+        self.holding.begin()
         self.reports = LoadReports(self.proxies)
         self.socket = str(folder / "control.sock")
         self._folder = folder

@@ -146,13 +146,13 @@ def test_one_that_stays_away_is_gone_with_what_it_had() -> None:
 def test_requests_that_it_had_held_are_lost_with_it() -> None:
     async def story() -> None:
         told = Told()
-        reports = LoadReports(told, control="control")
+        reports = LoadReports(told, holds="holds")
         async with Envoy(reports) as envoy:
-            await envoy.send(report(), report({"control": {("", 0): (2, 1)}}))
-            await envoy.send(report({"control": {("", 0): (5, 3)}, "a": {FIRST: (2, 5)}}))
+            await envoy.send(report(), report({"holds": {("", 0): (0, 1)}}))
+            await envoy.send(report({"holds": {("", 0): (3, 3)}, "a": {FIRST: (2, 5)}}))
             reports.watch(frozenset({"a"}))
-            await envoy.send(report({"control": {("", 0): (6, 3)}, "a": {FIRST: (2, 5)}}))
-            assert envoy.lists == [["control"], ["a", "control"]]
+            await envoy.send(report({"holds": {("", 0): (4, 3)}, "a": {FIRST: (2, 5)}}))
+            assert envoy.lists == [["holds"], ["a", "holds"]]
         await asyncio.sleep(GRACE_S + 1)
         assert told.facts[1:] == [("n#1", {}), ("n#1", {"a": (2, 5)}), ("n#1", {"a": (2, 5)}), ("gone", "n#1", 6)]
 
