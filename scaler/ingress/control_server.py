@@ -1,4 +1,4 @@
-"""The one gRPC server that proxies talk to, on a Unix socket that only its owner can reach."""
+"""The gRPC server of discovery and load reports, on a Unix socket that only its owner can reach."""
 
 from __future__ import annotations
 
@@ -14,17 +14,9 @@ from scaler.ports.errors import ConfigError
 # Adds a service's methods to the server, such as `functools.partial(add_SomeServicer_to_server, servicer)`.
 Register = Callable[[grpc.aio.Server], None]
 
-# Every held request is a stream, so what bounds them is not to be gRPC's: admission per app does that.
-_STREAMS = 1_000_000
-# Of calls that have come and that Python has not taken up yet, gRPC would otherwise refuse some from 1,000 on, and all
-# from 3,000 on: a burst to an app at zero is that many.
-_PENDING = 1_000_000
 # Discovery names every app in one request, and load reports name every replica.
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_concurrent_streams", _STREAMS),
-    ("grpc.server.max_pending_requests", _PENDING),
-    ("grpc.server.max_pending_requests_hard_limit", _PENDING),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
     # A proxy that others configured may ping as often as it likes; by default gRPC hangs up on the third ping.
