@@ -7,8 +7,9 @@ import asyncio
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 
-from scaler.ingress.holding import APP_EXTENSION, HoldingService
+from scaler.ingress.holding import HoldingService
 from scaler.ingress.waiting_room import WaitingRoom
+from scaler.ingress.xds.naming import APP_KEY
 from scaler.model import Hold
 from scaler.ports.recorder import HoldOutcome
 from scaler.testing.leaks import until
@@ -32,7 +33,7 @@ class Observer:
 
 def request(app: str) -> bytes:
     message = CheckRequest()
-    message.attributes.context_extensions[APP_EXTENSION] = app
+    message.attributes.context_extensions[APP_KEY] = app
     return bytes(message.SerializeToString())
 
 
