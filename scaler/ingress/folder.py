@@ -11,7 +11,6 @@ from scaler.ports.errors import ConfigError
 
 # Proxies connect to them: mount the folder, not the sockets, into a container, as each run makes the sockets anew.
 CONTROL_SOCKET = "control.sock"
-HOLD_SOCKET = "hold.sock"
 # What a socket's address can hold; see unix(7).
 MAX_SOCKET_PATH_BYTES = 107
 

@@ -16,7 +16,6 @@ from scaler.backoff import Backoff
 from scaler.ingress import control_server, unary_server, urls
 from scaler.ingress.envoy.process import EMBEDDED_NODE
 from scaler.ingress.envoy.supervisor import EnvoySupervisor
-from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.front import Front
 from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
@@ -86,7 +85,7 @@ class Ingress(Recorder):
         services = (self._discovery.register, self._reports.register)
         await self._stack.enter_async_context(control_server.serving(self._folder, services))
         await self._stack.enter_async_context(
-            unary_server.serving(self._folder, HOLD_SOCKET, METHOD, self._holding.check)
+            unary_server.serving(self._folder, naming.HOLD_SOCKET, METHOD, self._holding.check)
         )
         return self
 

@@ -28,14 +28,13 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from scaler.ingress import folder as ingress_folder
+from scaler.ingress.xds.naming import CALLS_PER_CONNECTION
 from scaler.ports.errors import ConfigError
 
 log = structlog.get_logger(__name__)
 
 Answer = Callable[[bytes], Awaitable[bytes]]
 
-# Calls on one connection; further ones come on another. h2 counts the open ones anew for each that comes.
-CALLS_PER_CONNECTION = 500
 # Of a message: the longest head that Envoy takes from a client is 60 KiB.
 _MAX_MESSAGE_BYTES = 1024 * 1024
 # A message follows a byte that says whether it is compressed, and its length in four.

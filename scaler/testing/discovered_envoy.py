@@ -20,11 +20,11 @@ from envoy.service.auth.v3 import external_auth_pb2
 from scaler.ingress import unary_server
 from scaler.ingress.envoy.bootstrap import Bootstrap
 from scaler.ingress.envoy.process import executable
-from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.holding import METHOD
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds.discovery import Discovery
+from scaler.ingress.xds.naming import HOLD_SOCKET
 from scaler.model import Endpoint, Ingress
 from scaler.testing.observing import eventually
 

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.settings import Listen
-from scaler.ingress.unary_server import CALLS_PER_CONNECTION
-from scaler.ingress.xds.naming import CONTROL_CLUSTER, HOLD_CLUSTER
+from scaler.ingress.xds.naming import CALLS_PER_CONNECTION, CONTROL_CLUSTER, HOLD_CLUSTER, HOLD_SOCKET
 
 _TYPE = "type.googleapis.com/"
 _UNBOUNDED = 1_000_000

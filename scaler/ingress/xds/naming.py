@@ -11,6 +11,10 @@ from scaler.model.ingress import DEFAULT_DNS_SUFFIX
 # The static clusters of the bootstrap that lead to our own service: discovery and load reports; and holding.
 CONTROL_CLUSTER = "scaler-control"
 HOLD_CLUSTER = "scaler-hold"
+# The socket of the latter, beside that of the former.
+HOLD_SOCKET = "hold.sock"
+# Held requests on one connection; further ones come on another. The library h2 counts the open ones for each that comes.
+CALLS_PER_CONNECTION = 500
 
 # The route's context extension that tells the holding service whose request it is: no header, which could be forged.
 APP_KEY = "app"

@@ -18,13 +18,13 @@ from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestServer
 
 from scaler.ingress import unary_server
-from scaler.ingress.folder import HOLD_SOCKET
 from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
 from scaler.ingress.traffic import AppTraffic
 from scaler.ingress.waiting_room import WaitingRoom
 from scaler.ingress.xds.http_filters import TOLD_HEADERS
+from scaler.ingress.xds.naming import HOLD_SOCKET
 from scaler.model import Endpoint, Hold
 from scaler.ports.recorder import HoldOutcome
 from scaler.testing.servers.process import ServerProcess

@@ -17,6 +17,7 @@ from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceive
 from structlog.testing import capture_logs
 
 from scaler.ingress import unary_server
+from scaler.ingress.xds.naming import CALLS_PER_CONNECTION
 from scaler.ports.errors import ConfigError
 from scaler.testing.leaks import no_leaks, until
 
@@ -127,7 +128,7 @@ def framed(message: bytes) -> bytes:
 async def test_more_calls_than_a_connection_takes_are_held_at_once_and_each_gets_its_answer(
     folder: Path, holding: Holding
 ) -> None:
-    count = unary_server.CALLS_PER_CONNECTION
+    count = CALLS_PER_CONNECTION
     async with AsyncExitStack() as stack:
         channels = [await stack.enter_async_context(calling(folder)) for _ in range(3)]
         sent = [b"%d" % number for number in range(count * 3)]
@@ -138,7 +139,7 @@ async def test_more_calls_than_a_connection_takes_are_held_at_once_and_each_gets
 
 
 async def test_a_call_beyond_those_of_a_connection_waits_until_one_is_answered(folder: Path, holding: Holding) -> None:
-    count = unary_server.CALLS_PER_CONNECTION
+    count = CALLS_PER_CONNECTION
     async with calling(folder) as call:
         calls = [call(b"%d" % number) for number in range(count + 1)]
         await until(lambda: holding.held == count)
