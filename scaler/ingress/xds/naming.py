@@ -13,7 +13,7 @@ CONTROL_CLUSTER = "scaler-control"
 HOLD_CLUSTER = "scaler-hold"
 # The socket of the latter, beside that of the former.
 HOLD_SOCKET = "hold.sock"
-# Held requests on one connection; further ones come on another. The library h2 counts the open ones for each that comes.
+# Held requests on one connection; further ones come on another. h2 counts the open ones for each that comes.
 CALLS_PER_CONNECTION = 500
 
 # The route's context extension that tells the holding service whose request it is: no header, which could be forged.
