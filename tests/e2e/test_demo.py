@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,22 +16,20 @@ from scaler.testing.servers.docker import DockerServer
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 
-def leftovers() -> list[str]:
-    return [
-        " ".join(process.info["cmdline"])
-        for process in psutil.process_iter(["cmdline"])
-        if process.info["cmdline"] and "scaler-demo-" in " ".join(process.info["cmdline"])
-    ]
+def leftovers(folder: Path) -> list[str]:
+    commands = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    return [command for command in commands if str(folder) in command]
 
 
-def run_demo(*options: str, **environment: str) -> str:
+def run_demo(folder: Path, *options: str, **environment: str) -> str:
+    """Run it with its files in a folder of its own: another test may run it at the same time."""
     demo = subprocess.run(
         [sys.executable, "-m", "scaler", "demo", *options],
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, **environment},
+        env={**os.environ, "TMPDIR": str(folder), **environment},
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
     return demo.stdout
@@ -44,20 +43,20 @@ def assert_told(output: str) -> None:
     assert float(first[1]) < 30
 
 
-def test_demo_with_processes_leaves_nothing() -> None:
-    assert_told(run_demo())
-    assert leftovers() == []
+def test_demo_with_processes_leaves_nothing(tmp_path: Path) -> None:
+    assert_told(run_demo(tmp_path))
+    assert leftovers(tmp_path) == []
 
 
-def test_demo_with_containers_leaves_nothing() -> None:
+def test_demo_with_containers_leaves_nothing(tmp_path: Path) -> None:
     with DockerServer(private=True) as engine:
-        assert_told(run_demo("--docker", DOCKER_HOST=engine.base_url))
+        assert_told(run_demo(tmp_path, "--docker", DOCKER_HOST=engine.base_url))
         with engine.client() as client:
             assert client.containers(all=True) == []
 
 
-def test_demo_with_requests_leaves_nothing() -> None:
-    output = run_demo("--http")
+def test_demo_with_requests_leaves_nothing(tmp_path: Path) -> None:
+    output = run_demo(tmp_path, "--http")
     summary = output[output.index("first request") :]
     first = re.match(
         r"first request, to an app at zero: answered after (\d+) ms, of which it was held (\d+) ms\n", summary
@@ -68,7 +67,7 @@ def test_demo_with_requests_leaves_nothing() -> None:
     assert load, summary
     assert int(load[1]) > 50
     assert int(load[2]) >= 3
-    assert leftovers() == []
+    assert leftovers(tmp_path) == []
 
 
 def test_demo_is_of_one_kind() -> None:

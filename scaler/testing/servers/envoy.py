@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
+from scaler.ingress.envoy.process import executable
 from scaler.testing.polling import accepts
 from scaler.testing.servers.process import ServerProcess, server_folder
 
@@ -45,10 +44,8 @@ class EnvoyServer(ServerProcess):
 
     def command(self) -> Sequence[str]:
         """See `ServerProcess.command`."""
-        beside = Path(sys.executable).with_name("envoy")
-        program = str(beside) if beside.exists() else shutil.which("envoy") or "envoy"
         return [
-            *(program, "--config-yaml", json.dumps(self._configuration()), "--disable-hot-restart"),
+            *(str(executable()), "--config-yaml", json.dumps(self._configuration()), "--disable-hot-restart"),
             *("--concurrency", str(self._concurrency), "--log-level", "warning"),
         ]
 

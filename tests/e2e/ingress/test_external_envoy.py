@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scaler.ingress.envoy.process import executable
 from scaler.testing import http_app
 from scaler.testing.http_client import HELD, Client, Kind, Shape, Target
 from scaler.testing.http_service import QUICK, HttpService, quick_app, rule
@@ -31,7 +32,7 @@ class Envoy:
         assert printed.returncode == 0, printed.stderr
         config = folder / f"{node}.json"
         config.write_text(printed.stdout)
-        self._command = ["envoy", "-c", str(config), "--disable-hot-restart", "--concurrency", "1"]
+        self._command = [str(executable()), "-c", str(config), "--disable-hot-restart", "--concurrency", "1"]
         self._process: subprocess.Popen[bytes] | None = None
 
     @contextmanager

@@ -18,6 +18,7 @@ from aiohttp import ClientSession, TCPConnector, web
 from aiohttp.test_utils import TestServer
 
 from scaler.ingress import unary_server
+from scaler.ingress.envoy.process import executable
 from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
@@ -54,7 +55,7 @@ class Envoy(ServerProcess):
 
     def command(self) -> Sequence[str]:
         options = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
-        return ["envoy", "-c", str(self.folder / "envoy.json"), *options]
+        return [str(executable()), "-c", str(self.folder / "envoy.json"), *options]
 
     def answers(self) -> bool:
         with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
