@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -86,7 +87,8 @@ def names_in_containers(ingress: Ingress) -> Mapping[str, str]:
 
     Not those under `localhost`, which are a container's own.
     """
-    host = next((listen.host for listen in ingress.settings.internal if not listen.host.startswith("127.")), None)
+    addresses = (listen.host for listen in ingress.settings.internal)
+    host = next((address for address in addresses if not ipaddress.ip_address(address).is_loopback), None)
     if host is None:
         return {}
     return dict.fromkeys((name for app in ingress.apps for name in (app, f"{app}.{DEFAULT_DNS_SUFFIX}")), host)

@@ -74,6 +74,24 @@ async def test_what_was_asked_for_once_is_not_asked_for_again(directory: StateDi
     assert await internal(directory, EXTERNAL) == (GATEWAY,)
 
 
+@pytest.mark.parametrize(
+    ("listens", "address"),
+    [
+        pytest.param((Listen("127.0.0.1", 80), Listen("172.17.0.1", 80)), "172.17.0.1", id="not this machine's own"),
+        pytest.param((Listen("::1", 80), Listen("fd00::1", 80)), "fd00::1", id="IPv6"),
+        pytest.param((Listen("::1", 80), Listen("127.0.0.2", 80)), None, id="none that a container reaches"),
+    ],
+)
+async def test_containers_know_apps_by_an_address_that_they_reach(
+    listens: tuple[Listen, ...], address: str | None
+) -> None:
+    ingress = Ingress(IngressSettings(internal=listens, external_envoy=True), Path("/nowhere"), Recorder())
+    ingress.workload_added(workload(App((Container("web", "image"),), ingress=AppIngress(8080)), "web"))
+    names = {"web": address, "web.scaler.internal": address} if address else {}
+    assert serving.names_in_containers(ingress) == names
+    await ingress.__aexit__(None, None, None)
+
+
 class World:
     """An app, and what an engine says of its replicas one time after the other; the last holds."""
 
