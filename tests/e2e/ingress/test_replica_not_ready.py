@@ -67,6 +67,8 @@ def test_its_requests_are_counted_until_they_end(tmp_path: Path, health: Health)
     service = HttpService(tmp_path, [manifest(health)])
     with service.running(), Client(service.target("app"), seed=1) as client:
         assert client.ask("GET", "/").status == 200
+        # It counts for a moment longer, and is not to be taken for the next.
+        eventually(lambda: service.metric("scaler_requests_in_flight", workload="app") == 0, what="none in flight")
         answers: list[int] = []
         long = threading.Thread(target=lambda: answers.append(client.ask("GET", "/slow?seconds=6").status))
         long.start()
