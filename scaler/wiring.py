@@ -34,7 +34,7 @@ from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy import supervisor
 from scaler.ingress.settings import IngressSettings
 from scaler.manifest import Parsed
-from scaler.model import Workload
+from scaler.model import Endpoint, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
 from scaler.observability.metrics import PrometheusRecorder
@@ -256,8 +256,7 @@ async def _serve(
             compose, manifests.installed_scalers(), functools.partial(parts.take, "labels"), recorder
         )
         server = api.Server(api.make_app(board, registry))
-        host, port = listener.getsockname()[:2]
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        address = str(Endpoint(*listener.getsockname()[:2]))
         directory.write_note("service", {"address": address, "pid": os.getpid()})
         log.info(
             "service_started",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scaler.model import App, Decision, Endpoint, Reading, Replica, Workload, ready_count, staying
+from scaler.model import App, Decision, Reading, Replica, Workload, ready_count, staying
 from scaler.observability.views import (
     DecisionView,
     IngressView,
@@ -156,13 +156,8 @@ def _replica_view(replica: Replica) -> ReplicaView:
         started_at=replica.started_at,
         restarts=replica.restarts,
         detail=replica.detail,
-        endpoint=_address(replica.endpoint) if replica.endpoint else None,
+        endpoint=str(replica.endpoint) if replica.endpoint else None,
     )
-
-
-def _address(endpoint: Endpoint) -> str:
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    return f"{host}:{endpoint.port}"
 
 
 def _trigger_views(workload: Workload, decision: Decision | None, readings: Mapping[str, Reading]) -> list[TriggerView]:
