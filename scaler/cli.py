@@ -7,7 +7,6 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -102,8 +101,10 @@ def run(
             concurrency=envoy_concurrency,
             external_envoy=external_envoy,
         )
-        settings = wiring.Settings(tuple(paths or ()), state_dir, listen, actuator, network)
-        wiring.run_until_stopped(replace(settings, strict=strict, record=record, compose=compose, ingress=incoming))
+        settings = wiring.Settings(
+            tuple(paths or ()), state_dir, listen, actuator, network, strict, record, compose=compose, ingress=incoming
+        )
+        wiring.run_until_stopped(settings)
 
 
 @app.command()
