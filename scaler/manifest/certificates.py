@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from scaler import certificates
 from scaler.manifest import located
 from scaler.manifest.problems import Report
 from scaler.manifest.values import Outside
-
-# The pair for hosts without one of their own; no manifest names it.
-_DEFAULT = "default"
 
 
 @dataclass
@@ -31,13 +28,13 @@ class Certificates:
 
     def __post_init__(self) -> None:
         if self.folder is not None:
-            self.files.update(self._pair(self.folder, _DEFAULT))
+            self.files.update(certificates.pair(self.folder, certificates.DEFAULT))
 
     def check(self, report: Report, path: located.Path, name: str) -> None:
         """Report a pair that is missing or cannot be used, at the path where a manifest names it."""
         if self.folder is None:
             return
-        pair = self._pair(self.folder, name)
+        pair = certificates.pair(self.folder, name)
         self.files.update(pair)
         missing = [file for file in pair if not os.access(file, os.R_OK)]
         if missing:
@@ -48,13 +45,8 @@ class Certificates:
                 report.error(path, expected, hint="certificateId ends with the name of a pair NAME.crt and NAME.key")
             return
         try:
-            # Never asks for a password: a key that has one is an error.
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*pair, password="")
+            certificates.check(pair)
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or "not usable"
             expected = f"a certificate and its key, both PEM and without a password, in {str(pair[0])!r} and .key"
             report.error(path, expected, hint=f"OpenSSL says {str(reason).lower().replace('_', ' ')}")
-
-    @staticmethod
-    def _pair(folder: Path, name: str) -> tuple[Path, Path]:
-        return folder / f"{name}.crt", folder / f"{name}.key"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from scaler.certificates import DEFAULT
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds import certificates, naming, resources
@@ -74,7 +75,7 @@ class Catalogue:
         }
         flaws: list[str] = []
         if settings.tls is not None:
-            default = self._pair(certificates.DEFAULT, flaws)
+            default = self._pair(DEFAULT, flaws)
             self._listeners[Side.TLS.value] = ListenerPlan(Side.TLS, settings.tls, default)
         for name in list(self._sites):
             if moved or self._brings_certificate(name):

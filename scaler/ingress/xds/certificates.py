@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# The name of the pair that serves hosts without one of their own.
-DEFAULT = "default"
+from scaler import certificates
 
 
 class CertificateUnusable(ValueError):
@@ -33,10 +31,9 @@ def load(folder: Path | None, name: str) -> Certificate:
         raise CertificateUnusable(f"certificate {name!r}: no folder of certificates is configured")
     if not name or Path(name).name != name:
         raise CertificateUnusable(f"certificate {name!r}: not the name of a file")
-    chain, key = folder / f"{name}.crt", folder / f"{name}.key"
+    chain, key = certificates.pair(folder, name)
     try:
-        # A password is asked for on the terminal unless there is one; a wrong one is an error.
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key, password="")
+        certificates.check((chain, key))
         return Certificate(name, chain.read_bytes(), key.read_bytes())
     except OSError as error:  # ssl.SSLError is one
         reason = getattr(error, "reason", None) or error.strerror or str(error)
