@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Gauge
 
 from scaler.model import App, Workload
+from scaler.observability.families import Families
 from scaler.ports.recorder import HoldOutcome, Recorder
 
 # From the start of a process to the longest that a request is held.
@@ -29,30 +30,21 @@ class _AppSeries:
 class IngressMetrics(Recorder):
     """Takes the facts of the ingress. A workload without ingress has no series here."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def name(rest: str) -> str:
-            return f"scaler_{rest}"
-
-        app = ("workload",)
-        self._held = Gauge(name("requests_held"), "Requests that wait for a replica", app, registry=registry)
-        self._in_flight = Gauge(name("requests_in_flight"), "Requests that replicas have", app, registry=registry)
-        self._hold_s = Histogram(
-            *(name("hold_duration_seconds"), "How long requests waited for a replica", app),
-            buckets=_HOLD_S,
-            registry=registry,
+    def __init__(self, families: Families) -> None:
+        gauge, counter = families.gauge, families.counter
+        self._held = gauge("requests_held", "Requests that wait for a replica", "workload")
+        self._in_flight = gauge("requests_in_flight", "Requests that replicas have", "workload")
+        self._hold_s = families.seconds(
+            "hold_duration", "How long requests waited for a replica", "workload", buckets=_HOLD_S
         )
-        self._holds = Counter(
-            *(name("holds"), "Requests that came while no replica was ready, by what became of them"),
-            ("workload", "outcome"),
-            registry=registry,
+        self._holds = counter(
+            "holds", "Requests that came while no replica was ready, by what became of them", "workload", "outcome"
         )
-        self._rejections = Counter(
-            name("proxy_rejections"), "Configurations that a proxy refused", app, registry=registry
-        )
-        self._registry = registry
+        self._rejections = counter("proxy_rejections", "Configurations that a proxy refused", "workload")
+        self._families = families
         self._up: Gauge | None = None
-        self._deaths = Counter(name("proxy_deaths"), "Proxies that ended unasked", registry=registry)
-        self._lost = Counter(name("proxy_lost_requests"), "Requests that ended with their proxy", registry=registry)
+        self._deaths = counter("proxy_deaths", "Proxies that ended unasked")
+        self._lost = counter("proxy_lost_requests", "Requests that ended with their proxy")
         self._series: dict[str, _AppSeries] = {}
 
     def workload_added(self, workload: Workload) -> None:
@@ -89,7 +81,7 @@ class IngressMetrics(Recorder):
     def proxy_up(self, *, up: bool) -> None:
         """Show whether a proxy serves. There is no such series before: without ingress there is none to be down."""
         if self._up is None:
-            self._up = Gauge("scaler_proxy_up", "1 while a proxy is connected that serves", registry=self._registry)
+            self._up = self._families.gauge("proxy_up", "1 while a proxy is connected that serves")
         self._up.set(1 if up else 0)
 
     def proxy_lost(self, *, requests: int) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Gauge
 
 from scaler.model import Decision, Reading, Reason, Replica, Workload, ready_count, staying
+from scaler.observability.families import Families
 from scaler.observability.ingress_metrics import IngressMetrics
 from scaler.ports.recorder import HoldOutcome, Recorder
 
 _FAST_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
-_IO_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 @dataclass(slots=True)
@@ -43,15 +43,8 @@ class PrometheusRecorder(Recorder):
     """Turns facts into series. Labels are bounded by the configuration: workload, trigger, type, reason, kind."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"scaler_{name}", text, labels, registry=registry)
-
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"scaler_{name}", text, labels, registry=registry)
-
-        def seconds(name: str, text: str, *labels: str, buckets: tuple[float, ...] = _IO_S) -> Histogram:
-            return Histogram(f"scaler_{name}_seconds", text, labels, buckets=buckets, registry=registry)
-
+        families = Families(registry)
+        gauge, counter, seconds = families.gauge, families.counter, families.seconds
         self._wanted = gauge("workload_wanted_replicas", "Replicas that the last decision wants", "workload")
         self._current = gauge("workload_current_replicas", "Replicas that exist and are not stopping", "workload")
         self._ready = gauge("workload_ready_replicas", "Replicas that serve", "workload")
@@ -83,7 +76,7 @@ class PrometheusRecorder(Recorder):
         info = gauge("build_info", "1; what runs", "version", "python")
         info.labels(version("event-scaler"), platform.python_version()).set(1)
         self._series: dict[str, _WorkloadSeries] = {}
-        self._ingress = IngressMetrics(registry)
+        self._ingress = IngressMetrics(families)
 
     def workload_added(self, workload: Workload) -> None:
         """Make the workload's series, so that they are there before the first event."""
