@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import secrets
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,16 +25,11 @@ from scaler.ingress.site import Backend, Site
 from scaler.ingress.xds.discovery import Discovery
 from scaler.ingress.xds.naming import HOLD_SOCKET
 from scaler.model import Endpoint, Ingress
+from scaler.testing.http_client import Answer
 from scaler.testing.observing import eventually
+from scaler.testing.servers.process import free_port
 
 Check = Callable[[Any], Awaitable[Any]]
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def free_address() -> Listen:
@@ -119,15 +113,6 @@ async def envoy(folder: Path, *, name: str = "envoy") -> AsyncIterator[subproces
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 async def request(at: Listen, head: str, body: bytes = b"") -> Answer:

@@ -27,8 +27,8 @@ class ServerNotStarted(ScalerError):
     """The server is not installed, ended at its start, or did not answer in time."""
 
 
-def free_port() -> int:
-    """Return a loopback port that nobody listens on now.
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port of a loopback address that nobody listens on now.
 
     It is none of those that the system gives to outgoing connections, which could take it before the server does.
     """
@@ -37,7 +37,7 @@ def free_port() -> int:
     while True:
         port = chance.choice(_PORTS)
         with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
             return port
 
 

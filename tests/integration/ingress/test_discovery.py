@@ -14,8 +14,9 @@ import pytest
 from scaler.ingress.settings import Listen
 from scaler.ingress.xds.discovery import Discovery, SiteRejected
 from scaler.model import CorsPolicy, CustomDomain, Transport
-from scaler.testing.discovered_envoy import Control, answers, envoy, free_port, get, replica, running, settings, site
+from scaler.testing.discovered_envoy import Control, answers, envoy, get, replica, running, settings, site
 from scaler.testing.observing import eventually
+from scaler.testing.servers.process import free_port
 
 pytestmark = pytest.mark.services
 
