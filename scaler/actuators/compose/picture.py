@@ -151,9 +151,9 @@ class Picture:
                 if action == "die" and signals.pending(container_id):
                     self._stopped_by_hand.add(container_id)
                     self._ran.discard(container_id)
-                if action == "start":
-                    self._told_to_stop.discard(container_id)
                 signals.happened(container_id, action, asyncio.get_running_loop().time())
+                if action == "start" and not signals.expected(container_id):
+                    self._told_to_stop.discard(container_id)
             self._outdated.add(container_id)
             self._inspected.pop(container_id, None)
         self.stale()

@@ -18,13 +18,14 @@ class ForeignSignals:
     """Keeps track of signals that containers got from anybody but us. Times are the event loop's."""
 
     def __init__(self) -> None:
-        self._ours: set[str] = set()
+        # By container: whether it ended since we signalled it.
+        self._ours: dict[str, bool] = {}
         self._dying: dict[str, float] = {}
         self._last = float("-inf")
 
     def sent(self, container_id: str) -> None:
         """Note that we signal this container."""
-        self._ours.add(container_id)
+        self._ours[container_id] = False
 
     def happened(self, container_id: str, action: str, now: float) -> None:
         """Note an event of the engine."""
@@ -32,8 +33,15 @@ class ForeignSignals:
             self._dying[container_id] = self._last = now
         elif action in {"die", "destroy"}:
             self._dying.pop(container_id, None)
-        if action in {"start", "destroy"}:
-            self._ours.discard(container_id)
+            if container_id in self._ours:
+                self._ours[container_id] = True
+        # The event of a start that was before our signal may come after it.
+        if action == "destroy" or (action == "start" and self._ours.get(container_id)):
+            self._ours.pop(container_id, None)
+
+    def expected(self, container_id: str) -> bool:
+        """Return whether this container was signalled by us, and was not started since."""
+        return container_id in self._ours
 
     def pending(self, container_id: str) -> bool:
         """Return whether this container was signalled by somebody else, and has not ended since."""

@@ -37,7 +37,17 @@ def test_our_own_signals_make_nobody_wait() -> None:
     signals = ForeignSignals()
     signals.sent("a")
     signals.happened("a", "kill", 100)
+    signals.happened("a", "die", 100)
     assert signals.wait_s(100) == 0
     signals.happened("a", "start", 101)
     signals.happened("a", "kill", 102)
     assert signals.wait_s(102) > 0
+
+
+def test_a_signal_is_ours_although_word_of_the_start_before_it_came_late() -> None:
+    signals = ForeignSignals()
+    signals.sent("a")
+    signals.happened("a", "start", 100)
+    signals.happened("a", "kill", 100)
+    assert signals.wait_s(100) == 0
+    assert signals.expected("a")
