@@ -73,11 +73,14 @@ class WorkloadLoop:
             for trigger in workload.triggers
         )
         self._replicas: tuple[Replica, ...] | None = None
+        self._changed = asyncio.Event()
+        self._looks = self._seen_by = 0
         self._blind = False
         self._log = log.bind(workload=workload.name)
 
     def replicas_changed(self) -> None:
-        """Replicas changed on their own: make them match again at once."""
+        """Replicas changed: show them, and make them match again at once when it was on their own."""
+        self._changed.set()
         self._actuation.check()
 
     async def run(self) -> None:
@@ -92,6 +95,7 @@ class WorkloadLoop:
             self._memory.keep(name, self._kept(state, remembered.desired), urgent=False)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._actuation.run(), name=f"actuate:{name}")
+            tasks.create_task(self._look(), name=f"look:{name}")
             for reader in self._readers:
                 tasks.create_task(reader.run(self._schedule.push), name=f"trigger:{name}/{reader.trigger.name}")
             while True:
@@ -135,11 +139,20 @@ class WorkloadLoop:
             reads = {reader.trigger.name: tasks.create_task(reader.read()) for reader in self._readers}
         return {name: read.result() for name, read in reads.items()}, time.perf_counter()
 
+    async def _look(self) -> None:
+        """Look at the replicas as they change: whoever watches need not wait for the next tick."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._observe()
+
     async def _observe(self) -> None:
         """Look at the real replicas; what was last seen holds while the engine does not answer."""
+        self._looks += 1
+        look = self._looks
         try:
             async with asyncio.timeout(OBSERVE_DEADLINE_S):
-                self._replicas = await self._actuator.observe(self.workload)
+                replicas = await self._actuator.observe(self.workload)
         except (ActuatorError, TimeoutError) as error:
             reason = str(error) or "the engine does not answer in time"
             self._log.debug("replicas_not_observed", error=reason)
@@ -153,7 +166,9 @@ class WorkloadLoop:
                 self._blind = False
                 self._log.info("actuation_recovered")
                 self._recorder.actuation_recovered(self.workload)
-            self._recorder.observed(self.workload, self._replicas)
+            if look > self._seen_by:  # else one that began later was told sooner
+                self._seen_by, self._replicas = look, replicas
+                self._recorder.observed(self.workload, replicas)
 
     def _kept(self, state: DecisionState, desired: int) -> Remembered:
         return Remembered(state, desired, self.workload.target_name)

@@ -126,7 +126,10 @@ class DictStore:
 class Facts(Recorder):
     def __init__(self) -> None:
         self.decisions: dict[str, list[Decision]] = {}
-        self.ticks: dict[str, int] = {}
+        self.replicas: dict[str, tuple[Replica, ...]] = {}
+
+    def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
+        self.replicas[workload.name] = replicas
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
         self.decisions.setdefault(workload.name, []).append(decision)
@@ -256,6 +259,17 @@ async def test_a_replica_removed_by_hand_is_replaced_at_once(world: World) -> No
         world.engine.remove_by_hand(world.engine.running()[0])
         await asyncio.sleep(5)
         assert world.running_replicas() == 5
+
+
+@scenario
+async def test_replicas_are_shown_as_they_change_not_at_the_next_tick(world: World) -> None:
+    async with world.running(workload(interval_s=3600)):
+        await asyncio.sleep(1)
+        assert world.facts.replicas["worker"] == ()
+        world.queues.push("jobs", 20)
+        await asyncio.sleep(5)
+        assert len(world.facts.decisions["worker"]) == 2
+        assert len(world.facts.replicas["worker"]) == 4
 
 
 @scenario
