@@ -33,6 +33,7 @@ from scaler.engine.workload_loop import WorkloadLoop
 from scaler.ingress import folder as ingress_folder
 from scaler.ingress.envoy import supervisor
 from scaler.ingress.settings import IngressSettings
+from scaler.internal_listener import InternalListener
 from scaler.manifest import Parsed
 from scaler.model import Endpoint, Workload
 from scaler.observability import api
@@ -216,14 +217,11 @@ async def _serve(
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))
+        # Local processes share the host's ports: which one apps reach each other at is for the operator to say.
+        internal = InternalListener(directory, settings.network) if kind == "docker" else None
         ingress = await stack.enter_async_context(
             await serving.make_ingress(
-                settings.ingress,
-                directory,
-                FanOut(*recorders),
-                configuration.workloads,
-                kind=kind,
-                network=settings.network,
+                settings.ingress, directory, FanOut(*recorders), configuration.workloads, internal=internal
             )
         )
         recorder = FanOut(*recorders, ingress)
@@ -272,6 +270,9 @@ async def _serve(
                 tasks.create_task(supervise(ingress.run, "ingress_failed"), name="ingress")
                 introduce = functools.partial(serving.introduce, ingress, actuator.owned, configured)
                 tasks.create_task(supervise(introduce, "ingress_failed"), name="introduction")
+                if internal is not None:
+                    follow = functools.partial(internal.follow, ingress)
+                    tasks.create_task(supervise(follow, "ingress_failed"), name="internal-listener")
                 complete = labels.complete if settings.compose else None
                 tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
                 if settings.compose:

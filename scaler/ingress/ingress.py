@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,7 +21,7 @@ from scaler.ingress.front import Front
 from scaler.ingress.holding import METHOD, HoldingService
 from scaler.ingress.load_reports import LoadReports
 from scaler.ingress.proxies import Proxies
-from scaler.ingress.settings import IngressSettings
+from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ingress.traffic import AppTraffic
 from scaler.ingress.waiting_room import WaitingRoom
 from scaler.ingress.xds import naming
@@ -111,7 +112,7 @@ class Ingress(Recorder):
 
     async def run(self) -> None:
         """Keep an embedded Envoy running from the moment that an app needs it, until cancelled."""
-        await self._needed.wait()
+        await self.needed()
         backoff = Backoff(first_s=1, longest_s=30)
         while self._supervisor is not None:
             try:
@@ -124,6 +125,15 @@ class Ingress(Recorder):
         """All apps were added and all replicas that exist were served: proxies may be told."""
         self._holding.begin()
         self._discovery.start()
+
+    async def needed(self) -> None:
+        """Wait until an app has ingress, or an Envoy of an earlier run is there."""
+        await self._needed.wait()
+
+    def listen_internally(self, listens: tuple[Listen, ...]) -> None:
+        """Have apps reach each other there, too."""
+        self.settings = replace(self.settings, internal=listens)
+        self.renew()
 
     def renew(self) -> None:
         """Read certificates again: they may have been renewed."""

@@ -14,15 +14,18 @@ from scaler.engine import state_dir
 from scaler.engine.state_dir import StateDir
 from scaler.ingress.ingress import Ingress
 from scaler.ingress.settings import IngressSettings, Listen
+from scaler.internal_listener import Gateway, InternalListener
 from scaler.model import App, Container, Endpoint, Replica, ReplicaState
 from scaler.model import Ingress as AppIngress
 from scaler.ports.errors import EngineUnavailable
 from scaler.ports.recorder import Recorder
 from scaler.testing import virtual_time
+from scaler.testing.discovered_envoy import free_address
 from scaler.testing.observing import workload
 
 GATEWAY = Listen("172.17.0.1", 80)
 EXTERNAL = IngressSettings(external_envoy=True)
+APP = workload(App((Container("web", "image"),), ingress=AppIngress(8080)), "web")
 
 
 @pytest.fixture
@@ -41,9 +44,11 @@ async def away(network: str | None) -> str:  # noqa: ARG001
 
 
 async def internal(
-    directory: StateDir, settings: IngressSettings, *, kind: str = "docker", gateway: serving.Gateway = at_gateway
+    directory: StateDir, settings: IngressSettings, *, containers: bool = True, gateway: Gateway = at_gateway
 ) -> tuple[Listen, ...]:
-    ingress = await serving.make_ingress(settings, directory, Recorder(), (), kind=kind, network=None, gateway=gateway)
+    listener = InternalListener(directory, None, gateway) if containers else None
+    # An external Envoy: there is none to be checked here.
+    ingress = await serving.make_ingress(settings, directory, Recorder(), (APP,), internal=listener)
     return ingress.settings.internal
 
 
@@ -61,15 +66,50 @@ async def test_an_envoy_of_others_goes_on_listening_at_the_gateway(directory: St
 async def test_an_engine_that_does_not_answer_takes_nothing_from_what_runs(directory: StateDir) -> None:
     noted(directory, GATEWAY)
     assert await internal(directory, EXTERNAL, gateway=away) == (GATEWAY,)
-    assert await internal(directory, IngressSettings(), gateway=away) == (), "no Envoy of ours runs"
+    ours = IngressSettings(external=free_address())
+    assert await internal(directory, ours, gateway=away) == (), "no Envoy of ours runs"
+
+
+def test_an_engine_that_is_away_at_first_is_asked_until_it_answers(directory: StateDir) -> None:
+    here = free_address()
+    answers: list[str | None] = [None, None, here.host]
+
+    async def gateway(network: str | None) -> str:  # noqa: ARG001
+        if (answer := answers.pop(0)) is None:
+            raise EngineUnavailable("no answer")
+        return answer
+
+    async def main() -> None:
+        listener = InternalListener(directory, None, gateway, port=here.port)
+        ingress = Ingress(EXTERNAL, Path("/nowhere"), Recorder())
+        following = asyncio.create_task(listener.follow(ingress))
+        await asyncio.sleep(60)
+        assert not following.done(), "nobody needs it"
+        assert len(answers) == 3
+        ingress.workload_added(APP)
+        await following
+        assert ingress.settings.internal == (here,)
+        assert listener.before(external_envoy=True) == (here,), "for the next run"
+        assert serving.names_in_containers(ingress) == {}, "containers have a loopback of their own"
+        await ingress.__aexit__(None, None, None)
+
+    virtual_time.run(main())
+
+
+async def test_nobody_looks_for_a_listener_before_an_app_needs_it(directory: StateDir) -> None:
+    async def never(network: str | None) -> str:
+        pytest.fail(f"asked for {network}")
+
+    listener = InternalListener(directory, None, never)
+    assert (await serving.make_ingress(EXTERNAL, directory, Recorder(), (), internal=listener)).settings.internal == ()
 
 
 async def test_what_was_asked_for_once_is_not_asked_for_again(directory: StateDir) -> None:
     asked = Listen("127.0.0.1", 9000)
     given = IngressSettings(internal=(asked,), external_envoy=True)
-    for kind in ("docker", "process"):
-        assert await internal(directory, given, kind=kind) == (asked,)
-    assert await internal(directory, EXTERNAL, kind="process") == ()
+    for containers in (True, False):
+        assert await internal(directory, given, containers=containers) == (asked,)
+    assert await internal(directory, EXTERNAL, containers=False) == ()
     noted(directory, asked, GATEWAY)
     assert await internal(directory, EXTERNAL) == (GATEWAY,)
 
@@ -86,7 +126,7 @@ async def test_containers_know_apps_by_an_address_that_they_reach(
     listens: tuple[Listen, ...], address: str | None
 ) -> None:
     ingress = Ingress(IngressSettings(internal=listens, external_envoy=True), Path("/nowhere"), Recorder())
-    ingress.workload_added(workload(App((Container("web", "image"),), ingress=AppIngress(8080)), "web"))
+    ingress.workload_added(APP)
     names = {"web": address, "web.scaler.internal": address} if address else {}
     assert serving.names_in_containers(ingress) == names
     await ingress.__aexit__(None, None, None)
@@ -119,8 +159,7 @@ def run(*answers: Sequence[Replica] | None) -> float:
         introduction = asyncio.create_task(serving.introduce(world.ingress, world.owned, world.configured))
         await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
-        target = App((Container("web", "image"),), ingress=AppIngress(8080))
-        world.ingress.workload_added(workload(target, "web"))
+        world.ingress.workload_added(APP)
         assert not world.begun
         world.configured.set()
         await introduction
