@@ -47,7 +47,8 @@ class StatusBoard(Recorder):
 
     def waiting_for(self) -> list[str]:
         """Return what is missing before all is served: workloads that are not decided, and a proxy where one is due."""
-        proxy = [_NO_PROXY] if self._proxy_up is False else []
+        due = self._proxy_up is False and any(map(_has_ingress, self._workloads.values()))
+        proxy = [_NO_PROXY] if due else []
         return sorted(self._workloads.keys() - self._decisions.keys()) + proxy
 
     def names(self) -> list[str]:
@@ -81,7 +82,7 @@ class StatusBoard(Recorder):
         )
 
     def _ingress_view(self, workload: Workload) -> IngressView | None:
-        if not isinstance(workload.target, App) or workload.target.ingress is None:
+        if not _has_ingress(workload):
             return None
         requests = self._requests.get(workload.name) or _Requests()
         return IngressView(
@@ -145,6 +146,10 @@ class StatusBoard(Recorder):
         for workload in workloads:
             if requests := self._requests.get(workload.name):
                 requests.rejected = error
+
+
+def _has_ingress(workload: Workload) -> bool:
+    return isinstance(workload.target, App) and workload.target.ingress is not None
 
 
 def _replica_view(replica: Replica) -> ReplicaView:

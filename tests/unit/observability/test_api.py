@@ -82,6 +82,8 @@ async def test_with_ingress_it_is_ready_once_a_proxy_serves(
     status, body = await get(client, "/readyz")
     assert status == 503
     assert json.loads(body)["waiting_for"] == ["a proxy that serves"]
+    board.workload_removed(shop)
+    assert (await get(client, "/readyz"))[0] == 200, "nothing is left to be served"
 
 
 def test_an_app_with_ingress_is_shown_with_its_requests(
