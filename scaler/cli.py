@@ -21,6 +21,7 @@ from scaler.cli_options import (
     Address,
     Compose,
     Format,
+    KedaMetrics,
     LogLevel,
     Manifests,
     StateDir,
@@ -81,6 +82,7 @@ def run(
     compose: Compose = False,
     strict: Strict = False,
     record: Annotated[Path | None, typer.Option(help="Append a trace of all readings, for `simulate`.")] = None,
+    keda_metrics: KedaMetrics = False,
     ingress: cli_ingress.External = cli_ingress.DEFAULT_INGRESS,
     ingress_tls: cli_ingress.Tls = None,
     ingress_internal: cli_ingress.Internal = None,
@@ -102,7 +104,10 @@ def run(
             external_envoy=external_envoy,
         )
         settings = wiring.Settings(
-            tuple(paths or ()), state_dir, listen, actuator, network, strict, record, compose=compose, ingress=incoming
+            *(tuple(paths or ()), state_dir, listen, actuator, network, strict, record),
+            compose=compose,
+            keda_metrics=keda_metrics,
+            ingress=incoming,
         )
         wiring.run_until_stopped(settings)
 

@@ -67,6 +67,9 @@ StateDir = Annotated[
 Address = Annotated[
     str | None, typer.Option(help="HOST:PORT of the service's API; found through the state dir when not given.")
 ]
+KedaMetrics = Annotated[
+    bool, typer.Option("--keda-metrics", help="Serve KEDA's metrics as well, for dashboards made for KEDA.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Warnings about manifests are errors.")]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from scaler import actuating, labelled, manifests, serving
 from scaler.actuators.compose.actuator import ComposeActuator
@@ -38,6 +38,7 @@ from scaler.manifest import Parsed
 from scaler.model import Endpoint, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
+from scaler.observability.keda_metrics import KedaMetrics
 from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
@@ -71,6 +72,7 @@ class Settings:
         strict: Warnings about manifests are errors.
         record: File to append a trace of all readings to.
         compose: Services of Docker Compose are scaled as their labels say.
+        keda_metrics: KEDA's metrics are served beside the own ones.
         ingress: Where requests come in.
         parsed: What was parsed of the manifests when they were read last.
     """
@@ -83,6 +85,7 @@ class Settings:
     strict: bool = False
     record: Path | None = None
     compose: bool = False
+    keda_metrics: bool = False
     ingress: IngressSettings = field(default_factory=IngressSettings)
     parsed: Parsed = field(default_factory=Parsed)
 
@@ -211,9 +214,12 @@ async def _serve(
     settings: Settings, directory: StateDir, configuration: Configuration, kind: str, listener: socket.socket
 ) -> None:
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     # The ingress, made below, completes its settings.
     board = StatusBoard(lambda workload: serving.urls(workload, ingress.settings))
     recorders: list[Recorder] = [PrometheusRecorder(registry), board, ActuatorNote(directory, kind)]
+    if settings.keda_metrics:
+        recorders.append(KedaMetrics(registry))
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from scaler.model import Decision, Reading, Reason, Replica, Workload, ready_count, staying
 from scaler.observability.families import Families
 from scaler.observability.ingress_metrics import IngressMetrics
+from scaler.observability.scaling_metrics import ScalingMetrics
 from scaler.ports.recorder import HoldOutcome, Recorder
 
 _FAST_S = (0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01)
@@ -73,9 +74,12 @@ class PrometheusRecorder(Recorder):
         self._reloads = counter("configuration_reloads", "Manifest edits by outcome", "outcome")
         for outcome in ("accepted", "rejected"):
             self._reloads.labels(outcome)
+        self._accepted = gauge("configuration_accepted", "1 while the manifests, as last read, are what runs")
+        self._accepted.set(1)
         info = gauge("build_info", "1; what runs", "version", "python")
         info.labels(version("event-scaler"), platform.python_version()).set(1)
         self._series: dict[str, _WorkloadSeries] = {}
+        self._scaling = ScalingMetrics(families)
         self._ingress = IngressMetrics(families)
 
     def workload_added(self, workload: Workload) -> None:
@@ -99,6 +103,7 @@ class PrometheusRecorder(Recorder):
                 windows=self._windows_of(labels) if trigger.policy.concurrency is not None else None,
             )
         self._series[workload.name] = series
+        self._scaling.workload_added(workload)
         self._ingress.workload_added(workload)
 
     def _windows_of(self, labels: tuple[str, ...]) -> tuple[Any, Any, Any]:
@@ -107,6 +112,7 @@ class PrometheusRecorder(Recorder):
     def workload_removed(self, workload: Workload) -> None:
         """Drop the workload's series."""
         self._series.pop(workload.name, None)
+        self._scaling.workload_removed(workload)
         self._ingress.workload_removed(workload)
         for metric in (
             *(self._wanted, self._current, self._ready, self._pushes, self._starts, self._stops, self._failures),
@@ -137,6 +143,7 @@ class PrometheusRecorder(Recorder):
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:
         """Show what was decided and why."""
+        self._scaling.decided(workload, decision, duration_s=duration_s)
         series = self._series[workload.name]
         self._decide_s.observe(duration_s)
         series.wanted.set(decision.desired)
@@ -158,6 +165,7 @@ class PrometheusRecorder(Recorder):
 
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show how many replicas there are."""
+        self._scaling.observed(workload, replicas)
         series = self._series[workload.name]
         series.current.set(len(staying(replicas)))
         series.ready.set(ready_count(replicas))
@@ -179,10 +187,18 @@ class PrometheusRecorder(Recorder):
         self._actuate_s.observe(duration_s)
         if reaction_s is not None:
             self._reaction_s.observe(reaction_s)
+        self._scaling.actuated(
+            workload, started=started, stopped=stopped, failed=failed, duration_s=duration_s, reaction_s=reaction_s
+        )
 
-    def actuation_failed(self, workload: Workload, *, error: str) -> None:  # noqa: ARG002
+    def actuation_failed(self, workload: Workload, *, error: str) -> None:
         """Count a failed change."""
         self._failures.labels(workload.name).inc()
+        self._scaling.actuation_failed(workload, error=error)
+
+    def actuation_recovered(self, workload: Workload) -> None:
+        """Show that changes succeed again."""
+        self._scaling.actuation_recovered(workload)
 
     def connections_open(self, kind: str, count: int) -> None:
         """Show how many shared clients are open."""
@@ -191,6 +207,7 @@ class PrometheusRecorder(Recorder):
     def configuration_reloaded(self, *, accepted: bool) -> None:
         """Count an edit of the manifests."""
         self._reloads.labels("accepted" if accepted else "rejected").inc()
+        self._accepted.set(1 if accepted else 0)
 
     def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
         """Show the requests."""

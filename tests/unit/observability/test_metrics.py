@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.model import Reading, Workload
+from scaler.observability.keda_metrics import KedaMetrics
 from scaler.observability.metrics import PrometheusRecorder
-from scaler.ports.recorder import HoldOutcome
+from scaler.ports.recorder import HoldOutcome, Recorder
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "metrics.txt"
+ROOT = Path(__file__).parents[3]
+GOLDEN = ROOT / "tests" / "golden"
+DOCUMENTATION = (ROOT / "docs" / "metrics.md").read_text()
+RECORDERS: dict[str, Callable[[CollectorRegistry], Recorder]] = {
+    "metrics.txt": PrometheusRecorder,
+    "keda-metrics.txt": KedaMetrics,
+}
 
 
 def exposed(registry: CollectorRegistry) -> dict[str, float]:
@@ -26,11 +35,12 @@ def exposed(registry: CollectorRegistry) -> dict[str, float]:
     return samples
 
 
+@pytest.mark.parametrize("golden", RECORDERS)
 def test_names_types_labels_and_help_are_those_of_the_golden_list(
-    workload: Workload, record: Callable, shop: Workload, record_requests: Callable
+    golden: str, workload: Workload, record: Callable, shop: Workload, record_requests: Callable
 ) -> None:
     registry = CollectorRegistry()
-    recorder = PrometheusRecorder(registry)
+    recorder = RECORDERS[golden](registry)
     record(recorder, workload)
     record_requests(recorder, shop)
     lines = []
@@ -39,13 +49,23 @@ def test_names_types_labels_and_help_are_those_of_the_golden_list(
             continue
         labels = sorted({label for sample in family.samples for label in sample.labels} - {"le"})
         lines.append(f"{family.name} {family.type} {{{', '.join(labels)}}} {family.documentation}")
-    assert "\n".join(sorted(lines)) + "\n" == GOLDEN.read_text()
+    assert "\n".join(sorted(lines)) + "\n" == (GOLDEN / golden).read_text()
 
 
-def test_every_metric_of_the_golden_list_is_documented() -> None:
-    documentation = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
-    names = [line.split()[0] for line in GOLDEN.read_text().splitlines()]
-    assert [name for name in names if f"`{name}" not in documentation] == []
+def documented() -> dict[str, tuple[str, frozenset[str]]]:
+    """Return type and labels of each metric in the tables of the documentation."""
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w, ]*)\|", DOCUMENTATION, re.MULTILINE)
+    return {name: (type_, frozenset(re.findall(r"\w+", labels))) for name, type_, labels in rows}
+
+
+@pytest.mark.parametrize("golden", RECORDERS)
+def test_every_metric_of_the_golden_list_is_documented_with_its_type_and_labels(golden: str) -> None:
+    promised = {}
+    for line in (GOLDEN / golden).read_text().splitlines():
+        name, type_, labels = re.match(r"(\S+) (\S+) \{(.*?)\}", line).groups()
+        promised[name] = (type_, frozenset(re.findall(r"\w+", labels)))
+    prefixes = tuple({name.split("_")[0] for name in promised})
+    assert {name: each for name, each in documented().items() if name.startswith(prefixes)} == promised
 
 
 def test_a_tick_is_shown(workload: Workload, record: Callable) -> None:
@@ -78,6 +98,16 @@ def test_a_removed_workload_leaves_no_series(workload: Workload, record: Callabl
     recorder.plugin_bug(workload, "redis-0")
     recorder.workload_removed(workload)
     assert [name for name in exposed(registry) if "worker" in name] == []
+
+
+def test_the_configuration_counts_as_accepted_until_one_is_rejected() -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    assert exposed(registry)["scaler_configuration_accepted{}"] == 1
+    recorder.configuration_reloaded(accepted=False)
+    assert exposed(registry)["scaler_configuration_accepted{}"] == 0
+    recorder.configuration_reloaded(accepted=True)
+    assert exposed(registry)["scaler_configuration_accepted{}"] == 1
 
 
 def test_requests_are_shown(shop: Workload, record_requests: Callable) -> None:
