@@ -19,10 +19,17 @@ class PrometheusServer(ServerProcess):
     """Prometheus on a loopback port; it keeps its data while its folder is there."""
 
     def __init__(
-        self, folder: Path, *, web: Mapping[str, object] | None = None, targets: Sequence[str] = (), prefix: str = ""
+        self,
+        folder: Path,
+        *,
+        web: Mapping[str, object] | None = None,
+        targets: Sequence[str] = (),
+        rules: Sequence[Path] = (),
+        prefix: str = "",
     ) -> None:
         super().__init__(folder)
         self._web = web
+        self._files = tuple(map(str, rules))
         self._targets = tuple(targets)
         self._prefix = prefix
         self._rules: dict[str, str] = {}
@@ -31,18 +38,24 @@ class PrometheusServer(ServerProcess):
     @classmethod
     @contextmanager
     def running(
-        cls, *, web: Mapping[str, object] | None = None, targets: Sequence[str] = (), prefix: str = ""
+        cls,
+        *,
+        web: Mapping[str, object] | None = None,
+        targets: Sequence[str] = (),
+        rules: Sequence[Path] = (),
+        prefix: str = "",
     ) -> Iterator[Self]:
         """Start a server and stop it on exit.
 
         Args:
             web: Its web configuration: `tls_server_config`, `basic_auth_users` (bcrypt hashes).
             targets: host:port of what it scrapes, every 100 ms; it begins some seconds after the start.
+            rules: Files of rules that it evaluates every 100 ms.
             prefix: The path that its API lies under.
         """
         with (
             server_folder("prometheus") as folder,
-            cls._run(cls(folder, web=web, targets=targets, prefix=prefix)) as server,
+            cls._run(cls(folder, web=web, targets=targets, rules=rules, prefix=prefix)) as server,
         ):
             yield server
 
@@ -61,7 +74,7 @@ class PrometheusServer(ServerProcess):
         jobs = [{"job_name": "test", "static_configs": [{"targets": list(self._targets)}]}] if self._targets else []
         # YAML takes JSON.
         intervals = {"scrape_interval": _INTERVAL, "evaluation_interval": _INTERVAL}
-        rules = [str(self.folder / "rules.yml")]
+        rules = [str(self.folder / "rules.yml"), *self._files]
         config.write_text(json.dumps({"global": intervals, "scrape_configs": jobs, "rule_files": rules}))
         command = [
             program,
