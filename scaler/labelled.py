@@ -89,7 +89,9 @@ class LabelWatch:
             if scaling.workload is None:
                 hint = "it is scaled as before" if known else "it is not scaled"
                 log.error("labels_ignored", service=str(service), hint=f"{hint} until its labels are mended")
-            self._recorder.configuration_reloaded(accepted=scaling.workload is not None)
+            self._recorder.configuration_reloaded(accepted=scaling.workload is not None, part=str(service))
+        for service in before.keys() - found.keys():
+            self._recorder.configuration_dropped(part=str(service))
         await self._take(tuple(workloads.values()))
         self._workloads, self._seen = workloads, found
 

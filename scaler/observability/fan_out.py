@@ -88,10 +88,15 @@ class FanOut(Recorder):
         for recorder in self._recorders:
             recorder.connections_open(kind, count)
 
-    def configuration_reloaded(self, *, accepted: bool) -> None:
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:
         """Pass it on."""
         for recorder in self._recorders:
-            recorder.configuration_reloaded(accepted=accepted)
+            recorder.configuration_reloaded(accepted=accepted, part=part)
+
+    def configuration_dropped(self, *, part: str) -> None:
+        """Pass it on."""
+        for recorder in self._recorders:
+            recorder.configuration_dropped(part=part)
 
     def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
         """Pass it on."""

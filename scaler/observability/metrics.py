@@ -74,8 +74,9 @@ class PrometheusRecorder(Recorder):
         self._reloads = counter("configuration_reloads", "Manifest edits by outcome", "outcome")
         for outcome in ("accepted", "rejected"):
             self._reloads.labels(outcome)
-        self._accepted = gauge("configuration_accepted", "1 while the manifests, as last read, are what runs")
+        self._accepted = gauge("configuration_accepted", "1 while what is configured, as last read, is what runs")
         self._accepted.set(1)
+        self._rejected: set[str] = set()
         info = gauge("build_info", "1; what runs", "version", "python")
         info.labels(version("event-scaler"), platform.python_version()).set(1)
         self._series: dict[str, _WorkloadSeries] = {}
@@ -204,10 +205,16 @@ class PrometheusRecorder(Recorder):
         """Show how many shared clients are open."""
         self._connections.labels(kind).set(count)
 
-    def configuration_reloaded(self, *, accepted: bool) -> None:
-        """Count an edit of the manifests."""
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:
+        """Count an edit, and show whether any stands rejected."""
         self._reloads.labels("accepted" if accepted else "rejected").inc()
-        self._accepted.set(1 if accepted else 0)
+        (self._rejected.discard if accepted else self._rejected.add)(part)
+        self._accepted.set(0 if self._rejected else 1)
+
+    def configuration_dropped(self, *, part: str) -> None:
+        """What is gone stands rejected no longer."""
+        self._rejected.discard(part)
+        self._accepted.set(0 if self._rejected else 1)
 
     def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
         """Show the requests."""

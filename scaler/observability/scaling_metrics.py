@@ -23,8 +23,8 @@ class _Scaling:
 
     at_maximum: Gauge
     failing: Gauge
-    reaction_s: Any
     limits: dict[Rule, Any] = field(default_factory=dict)
+    reaction_s: Any = None
     wake_s: Any = None
     waking_since: float | None = None
 
@@ -60,9 +60,7 @@ class ScalingMetrics(Recorder):
         name = workload.name
         self._min.labels(name).set(workload.policy.min_replicas)
         self._max.labels(name).set(workload.policy.max_replicas)
-        self._series[name] = _Scaling(
-            self._at_maximum.labels(name), self._failing.labels(name), self._reaction_s.labels(name)
-        )
+        self._series[name] = _Scaling(self._at_maximum.labels(name), self._failing.labels(name))
 
     def workload_removed(self, workload: Workload) -> None:
         """Drop the workload's series."""
@@ -110,7 +108,9 @@ class ScalingMetrics(Recorder):
     ) -> None:
         """Add up how long starts took."""
         if reaction_s is not None:
-            self._series[workload.name].reaction_s.observe(reaction_s)
+            series = self._series[workload.name]
+            series.reaction_s = series.reaction_s or self._reaction_s.labels(workload.name)
+            series.reaction_s.observe(reaction_s)
 
     def actuation_failed(self, workload: Workload, *, error: str) -> None:  # noqa: ARG002
         """Show that replicas are not as wanted."""

@@ -67,8 +67,11 @@ class Recorder:
     def connections_open(self, kind: str, count: int) -> None:
         """How many shared clients of that kind are open."""
 
-    def configuration_reloaded(self, *, accepted: bool) -> None:
-        """The manifests were read again, and taken or rejected."""
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:
+        """The manifests, or the labels of the service that `part` names, were read again, and taken or rejected."""
+
+    def configuration_dropped(self, *, part: str) -> None:
+        """The service that `part` names is gone, and its labels with it."""
 
     def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:
         """So many requests are held, and so many are with replicas."""

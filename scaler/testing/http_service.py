@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
-from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.testing import http_app
 from scaler.testing.http_client import BY_HTTP, BY_RPC, Kind, Target
@@ -92,15 +90,6 @@ class HttpService(ServiceProcess):
             for process in psutil.process_iter(["environ"])
             if (process.info["environ"] or {}).get("CONTAINER_APP_REPLICA_NAME") in names
         ]
-
-    def metric(self, name: str, **labels: str) -> float:
-        """Return a metric's value, 0 when there is none with these labels."""
-        request = urllib.request.urlopen(f"http://{self.api.address}/metrics", timeout=10)
-        with request as answer:
-            families = text_string_to_metric_families(answer.read().decode())
-        samples = (sample for family in families for sample in family.samples)
-        found = [sample for sample in samples if sample.name == name and sample.labels.items() >= labels.items()]
-        return sum(sample.value for sample in found)
 
     def repeated(self) -> list[str]:
         """Return the numbers of the requests that reached replicas more than once."""

@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from scaler.engine import state_dir
 from scaler.observability.api_client import ApiClient, ServiceNotReached
@@ -156,6 +159,15 @@ class ServiceProcess:
         """Return the log's entries with one of these names."""
         entries = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
         return [entry for entry in entries if entry["event"] in names]
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Return a metric's value, 0 when there is none with these labels."""
+        request = urllib.request.urlopen(f"http://{self.api.address}/metrics", timeout=10)
+        with request as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+        samples = (sample for family in families for sample in family.samples)
+        found = [sample for sample in samples if sample.name == name and sample.labels.items() >= labels.items()]
+        return sum(sample.value for sample in found)
 
     def _listens(self) -> bool:
         return self.ingress_port is None or accepts("127.0.0.1", self.ingress_port)

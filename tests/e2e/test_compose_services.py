@@ -179,9 +179,11 @@ def test_two_labels_are_all_that_a_service_needs(
     refused = service.command("validate", "--compose")
     assert refused.returncode == 2
     assert problems[0] in refused.stderr
+    assert service.metric("scaler_configuration_accepted") == 0
 
     up(trigger, "scaler.max: 2", *quick)
     eventually(lambda: len(project.running("worker")) == 2, what="the mended maximum")
+    assert service.metric("scaler_configuration_accepted") == 1
     project.run("stop", "worker")
     eventually(lambda: "was stopped by hand" in service.command("explain", name).stdout, what="the reason")
     assert project.running("worker") == set()
@@ -191,8 +193,11 @@ def test_two_labels_are_all_that_a_service_needs(
     service.start("--compose")
     eventually(lambda: [each.desired_replicas for each in service.api.workloads()] == [2], what="the same count")
 
+    up(trigger, "scaler.max: many", *quick)
+    eventually(lambda: service.metric("scaler_configuration_accepted") == 0, what="the rejected labels")
     project.run("down", "--timeout", "1")
     eventually(lambda: service.api.workloads() == [], what="no workload without a service")
+    eventually(lambda: service.metric("scaler_configuration_accepted") == 1, what="nothing rejected")
     assert project.rows() == []
     up(trigger, "scaler.max: 4", *quick)
     eventually(lambda: len(project.running("worker")) == 4, what="the service's return")

@@ -60,7 +60,7 @@ class Outcomes(Recorder):
     def __init__(self, manifests: Manifests) -> None:
         self._manifests = manifests
 
-    def configuration_reloaded(self, *, accepted: bool) -> None:
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:  # noqa: ARG002
         self._manifests.rejected += not accepted
 
 

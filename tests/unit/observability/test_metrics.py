@@ -100,14 +100,22 @@ def test_a_removed_workload_leaves_no_series(workload: Workload, record: Callabl
     assert [name for name in exposed(registry) if "worker" in name] == []
 
 
-def test_the_configuration_counts_as_accepted_until_one_is_rejected() -> None:
+def test_the_configuration_is_not_accepted_while_a_part_of_it_stands_rejected() -> None:
     registry = CollectorRegistry()
     recorder = PrometheusRecorder(registry)
-    assert exposed(registry)["scaler_configuration_accepted{}"] == 1
+
+    def accepted() -> float:
+        return exposed(registry)["scaler_configuration_accepted{}"]
+
+    assert accepted() == 1
     recorder.configuration_reloaded(accepted=False)
-    assert exposed(registry)["scaler_configuration_accepted{}"] == 0
+    recorder.configuration_reloaded(accepted=True, part="shop/web")
+    assert accepted() == 0  # others' success mends nothing
+    recorder.configuration_reloaded(accepted=False, part="shop/worker")
     recorder.configuration_reloaded(accepted=True)
-    assert exposed(registry)["scaler_configuration_accepted{}"] == 1
+    assert accepted() == 0
+    recorder.configuration_dropped(part="shop/worker")
+    assert accepted() == 1
 
 
 def test_requests_are_shown(shop: Workload, record_requests: Callable) -> None:
