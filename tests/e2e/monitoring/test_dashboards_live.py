@@ -6,7 +6,6 @@ One run provokes what the panels are there to show; a real Prometheus scrapes it
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -217,16 +216,18 @@ def test_alerts_see_what_happened(scene: Scene, alert: str) -> None:
 
 
 def test_kedas_metrics_are_off_by_default(tmp_path: Path) -> None:
-    with RedisServer.running() as server:
-        service = ServiceProcess(tmp_path, worker("worker", server, ["sleep", "600"]), actuator="process")
-        with service.running() as api:
-            text = urllib.request.urlopen(f"http://{api.address}/metrics", timeout=10).read().decode()
-    assert "\nscaler_build_info{" in text
-    assert "keda" not in text
-    assert "kube_" not in text
+    container = {"name": "main", "image": "none", "command": ["sleep", "600"]}
+    template = {"containers": [container], "scale": {"minReplicas": 1}, "terminationGracePeriodSeconds": 1}
+    app = {"type": "Microsoft.App/containerApps", "name": "app", "properties": {"template": template}}
+    service = ServiceProcess(tmp_path, json.dumps(app), actuator="process")
+    with service.running():
+        assert service.metric("scaler_workload_wanted_replicas") == 1
+        assert service.metric("kube_deployment_spec_replicas") == 0
+        assert service.metric("keda_resource_registered_total") == 0
 
 
 def test_kedas_dashboard_finds_all_it_asks_for(scene: Scene) -> None:
+    assert scene.service.metric("keda_resource_registered_total") == 4
     variables: dict[str, str] = {}
     for name, query in KEDA_VARIABLES.items():
         choices = scene.prometheus.choices(filled(query, variables))
