@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test bench fix lock clean
+.PHONY: setup demo check test bench docs fix lock clean
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ test: setup  ## everything, with real servers
 bench: setup  ## prints what was measured, the machine and the versions
 	.ci/install-servers
 	$(BIN)/python -m benchmarks
+
+docs: setup  ## write anew what the code itself says: reference, scalers' pages, schema
+	UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/golden
 
 fix: setup  ## format, and mend what the linter can
 	$(BIN)/ruff format .
