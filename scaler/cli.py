@@ -30,6 +30,7 @@ from scaler.cli_options import (
     show_table,
     shown_default,
 )
+from scaler.completion import ScalerType, WorkloadName
 from scaler.engine import plugin_page, plugins
 from scaler.manifest import Outside
 from scaler.model import Workload
@@ -177,9 +178,7 @@ def status(state_dir: StateDir, address: Address = None) -> None:
 
 
 @app.command()
-def explain(
-    name: Annotated[str, typer.Argument(help="The workload's name.")], state_dir: StateDir, address: Address = None
-) -> None:
+def explain(name: WorkloadName, state_dir: StateDir, address: Address = None) -> None:
     """Say why a workload has as many replicas as it has, and when that can next change."""
     with errors_as_exit_codes():
         workload = ApiClient(address or wiring.service_address(state_dir)).workload(name)
@@ -225,7 +224,7 @@ def demo(
 
 @app.command(name="plugins")
 def list_plugins(
-    type_: Annotated[str | None, typer.Argument(metavar="[TYPE]", help="Show the parameters of this one.")] = None,
+    type_: ScalerType = None,
     *,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the whole page of that one.")] = False,
 ) -> None:

@@ -1,0 +1,1 @@
+complete --command scaler --no-files --arguments "(env _SCALER_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) scaler)" --condition "env _SCALER_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) scaler"
