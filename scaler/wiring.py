@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from scaler import actuating, labelled, manifests, serving
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.engine import state_dir
+from scaler.engine import state_dir, systemd
 from scaler.engine.actuator_note import ActuatorNote
 from scaler.engine.clock import SystemClock
 from scaler.engine.connections import SharedConnections
@@ -281,6 +281,7 @@ async def _serve(
                     tasks.create_task(supervise(follow, "ingress_failed"), name="internal-listener")
                 complete = labels.complete if settings.compose else None
                 tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
+                tasks.create_task(systemd.tell_ready(configured, board.waiting_for), name="systemd")
                 if settings.compose:
                     tasks.create_task(supervise(labels.run, "labels_failed"), name="labels")
         except* Stop:
