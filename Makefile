@@ -44,6 +44,8 @@ lock: setup  ## compile the pinned requirement files
 	  --extra demo --extra ingress pyproject.toml --output-file deploy/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --extra demo --extra ingress --group dev pyproject.toml --output-file .ci/requirements.txt
+	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	  --constraints .ci/requirements.txt - --output-file deploy/build-requirements.txt
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
