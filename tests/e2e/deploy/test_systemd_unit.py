@@ -1,0 +1,74 @@
+"""The systemd unit, as systemd's own tools see it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+
+ROOT = Path(__file__).parents[3]
+UNIT = ROOT / "deploy" / "systemd" / "scaler.service"
+# In tenths, as `--threshold` has it; the page on installing says it too.
+WORST_SCORE = 20
+
+
+def analyze(*arguments: str) -> str:
+    done = subprocess.run(
+        ["systemd-analyze", *arguments],
+        env={**os.environ, "SYSTEMD_PAGER": "cat"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit, with the program where it is here."""
+    program = Path(sys.executable).with_name("scaler")
+    text = UNIT.read_text()
+    assert "ExecStart=/opt/scaler/bin/scaler run" in text
+    changed = tmp_path / UNIT.name
+    changed.write_text(text.replace("/opt/scaler/bin/scaler", str(program)))
+    return changed
+
+
+def test_systemd_takes_all_of_it(unit: Path) -> None:
+    # It warns of what it ignores, and says nothing of what it knows.
+    assert UNIT.name not in analyze("verify", str(unit))
+
+
+def test_it_is_as_hardened_as_the_page_says(unit: Path) -> None:
+    report = analyze("security", "--offline=true", "--no-pager", f"--threshold={WORST_SCORE}", str(unit))
+    (score,) = re.findall(r"exposure level for scaler.service: ([\d.]+)", report)
+    assert f"exposure level of {score} " in (ROOT / "docs" / "installing.md").read_text()
+
+
+def test_it_asks_for_nothing_that_the_command_does_not_have() -> None:
+    """Its options are valid ones, and its exit status for what must be edited is the documented one."""
+    (options,) = re.findall(r'^Environment="SCALER_OPTIONS=(.*)"$', UNIT.read_text(), re.MULTILINE)
+    done = subprocess.run(
+        [
+            str(Path(sys.executable).with_name("scaler")),
+            "run",
+            *options.split(),
+            "/nowhere",
+            "--state-dir",
+            "/dev/null",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "the state dir /dev/null cannot be used" in done.stderr
+    assert f"RestartPreventExitStatus={done.returncode}\n" in UNIT.read_text()
