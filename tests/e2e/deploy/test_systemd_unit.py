@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
+
+from scaler.testing.http_service import HttpService, quick_app
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 
@@ -72,3 +76,15 @@ def test_it_asks_for_nothing_that_the_command_does_not_have() -> None:
     )
     assert "the state dir /dev/null cannot be used" in done.stderr
     assert f"RestartPreventExitStatus={done.returncode}\n" in UNIT.read_text()
+
+
+def test_the_service_tells_systemd_that_it_is_ready(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(60)
+        service = HttpService(tmp_path, [quick_app("web")], env={"NOTIFY_SOCKET": str(tmp_path / "notify")})
+        with service.running() as api:
+            assert told.recv(100) == b"READY=1"
+            with urllib.request.urlopen(f"http://{api.address}/readyz", timeout=30) as answer:
+                assert answer.status == 200
+    assert not service.events("systemd_not_told")
