@@ -22,7 +22,7 @@ from scaler.ports.errors import ConfigError, ScalerError
 from scaler.testing.polling import accepts
 from scaler.testing.servers.process import free_port
 
-_START_DEADLINE_S = 30.0
+_START_DEADLINE_S = 60.0
 _STOP_DEADLINE_S = 30.0
 _POLL_S = 0.05
 

@@ -19,6 +19,7 @@ from typing import Any
 import docker
 import pytest
 from docker.utils import exclude_paths
+from ruamel.yaml import YAML
 
 from scaler.actuators.docker.containers import OWNER
 from scaler.observability.api_client import ApiClient, ServiceNotReached
@@ -56,10 +57,11 @@ def wheels() -> Path:
 
 
 def source_files() -> set[str]:
-    """Return what of the checkout an image is built from."""
+    """Return what of the checkout an image is built from, but for wheels."""
     patterns = (ROOT / ".dockerignore").read_text().splitlines()
     patterns = [line for line in patterns if line and not line.startswith("#")]
-    return {path for path in exclude_paths(str(ROOT), patterns, "deploy/Dockerfile") if (ROOT / path).is_file()}
+    found = exclude_paths(str(ROOT), patterns, "deploy/Dockerfile")
+    return {path for path in found if (ROOT / path).is_file() and not path.startswith("deploy/wheels/")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def test_it_runs_as_a_user_of_its_own_and_holds_no_build_tools(host: Host) -> No
 
 
 def test_a_container_that_takes_the_place_of_another_scales_its_containers(host: Host, tmp_path: Path) -> None:
-    """By the socket's group, from zero; healthy as the engine sees it; replaced, and ended by `down`."""
+    """By the socket's group, from zero; healthy as the engine sees it; replaced while Envoy serves; ended by `down`."""
     scale = {"minReplicas": 0, "maxReplicas": 2, "pollingInterval": 0.5, "cooldownPeriod": 300}
     start = ["/opt/scaler/bin/python", "-I", f"/opt/scaler/{PLAIN}"]
     app = http_app.manifest("web", image=IMAGE, start=start, environment={"HOST": "0.0.0.0"}, scale=scale)  # noqa: S104
@@ -156,25 +158,40 @@ def test_a_container_that_takes_the_place_of_another_scales_its_containers(host:
         "group_add": [socket.stat().st_gid],
         "binds": [f"{socket}:/var/run/docker.sock", f"{tmp_path}:/etc/scaler:ro", f"{volume}:/var/lib/scaler"],
     }
-    run = ("run", "/etc/scaler", "--listen", "0.0.0.0:8470", "--ingress", "0.0.0.0:8480")
+    run = ("run", "/etc/scaler", "--listen", "0.0.0.0:8470", "--ingress", "0.0.0.0:8480", "--external-envoy")
 
     first = host.start(*run, **options)
     assert replicas(host, first) == 0
-    assert ask(host, first) == 200
+    envoy = start_envoy(host, volume)
+    assert ask(host, envoy) == 200
     assert replicas(host, first) == 1
     before = host.owned()
     assert len(before) == 1
     eventually(lambda: health(host, first) == "healthy", within_s=120, what="a healthy container")
     host.client.stop(first, timeout=30)
     assert host.client.inspect_container(first)["State"]["ExitCode"] == 0
+    assert ask(host, envoy) == 200
 
     second = host.start(*run, **options)
     assert replicas(host, second) == 1
-    assert ask(host, second) == 200
+    assert ask(host, envoy) == 200
     assert host.owned() == before
     host.client.stop(second, timeout=30)
     assert "1 replicas stopped" in host.finish(host.start("down", **options))
     assert host.owned() == set()
+
+
+def start_envoy(host: Host, volume: str) -> str:
+    """Start Envoy in a container of its own as the override for compose does, and return its id."""
+    override = YAML(typ="safe").load((ROOT / "deploy" / "compose.envoy.yaml").read_text())["services"]["envoy"]
+    container: str = host.client.create_container(
+        IMAGE,
+        override["command"],
+        entrypoint=override["entrypoint"],
+        host_config=host.client.create_host_config(binds=[f"{volume}:/var/lib/scaler"]),
+    )["Id"]
+    host.client.start(container)
+    return container
 
 
 def address(host: Host, container: str) -> str:
