@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from scaler.actuators.docker.containers import OWNER
 from scaler.observability.api_client import ApiClient, ServiceNotReached
 from scaler.testing import http_app
+from scaler.testing.http_client import HELD
 from scaler.testing.polling import eventually
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.python_image import make_python_image
@@ -154,6 +155,7 @@ def test_a_container_that_takes_the_place_of_another_scales_its_containers(host:
     socket = Path(host.engine.base_url.removeprefix("unix://"))
     volume = host.client.create_volume()["Name"]
     options: dict[str, Any] = {
+        **confinement(compose("compose.yaml", "scaler")),
         "network": "bridge",
         "group_add": [socket.stat().st_gid],
         "binds": [f"{socket}:/var/run/docker.sock", f"{tmp_path}:/etc/scaler:ro", f"{volume}:/var/lib/scaler"],
@@ -161,34 +163,53 @@ def test_a_container_that_takes_the_place_of_another_scales_its_containers(host:
     run = ("run", "/etc/scaler", "--listen", "0.0.0.0:8470", "--ingress", "0.0.0.0:8480", "--external-envoy")
 
     first = host.start(*run, **options)
-    assert replicas(host, first) == 0
+    wait_for_replicas(host, first, 0)
     envoy = start_envoy(host, volume)
-    assert ask(host, envoy) == 200
-    assert replicas(host, first) == 1
+    assert HELD in ask(host, envoy)
+    wait_for_replicas(host, first, 1)
     before = host.owned()
     assert len(before) == 1
     eventually(lambda: health(host, first) == "healthy", within_s=120, what="a healthy container")
-    host.client.stop(first, timeout=30)
+    eventually(lambda: HELD not in ask(host, envoy), within_s=60, what="requests that go straight to the replica")
+    host.client.stop(first, timeout=60)
     assert host.client.inspect_container(first)["State"]["ExitCode"] == 0
-    assert ask(host, envoy) == 200
+    assert HELD not in ask(host, envoy)
 
     second = host.start(*run, **options)
-    assert replicas(host, second) == 1
-    assert ask(host, envoy) == 200
+    wait_for_replicas(host, second, 1)
+    ask(host, envoy)
     assert host.owned() == before
-    host.client.stop(second, timeout=30)
+    host.client.stop(second, timeout=60)
     assert "1 replicas stopped" in host.finish(host.start("down", **options))
     assert host.owned() == set()
 
 
+def compose(file: str, service: str) -> dict[str, Any]:
+    """Return what a compose file says of a service."""
+    found: dict[str, Any] = YAML(typ="safe").load((ROOT / "deploy" / file).read_text())["services"][service]
+    return found
+
+
+def confinement(service: dict[str, Any]) -> dict[str, Any]:
+    """Return what a service in a compose file may not do, as a host configuration."""
+    assert service["read_only"]
+    return {
+        "read_only": True,
+        "tmpfs": service["tmpfs"],
+        "cap_drop": service["cap_drop"],
+        "security_opt": service["security_opt"],
+        "init": service.get("init"),
+    }
+
+
 def start_envoy(host: Host, volume: str) -> str:
     """Start Envoy in a container of its own as the override for compose does, and return its id."""
-    override = YAML(typ="safe").load((ROOT / "deploy" / "compose.envoy.yaml").read_text())["services"]["envoy"]
+    override = compose("compose.envoy.yaml", "envoy")
     container: str = host.client.create_container(
         IMAGE,
         override["command"],
         entrypoint=override["entrypoint"],
-        host_config=host.client.create_host_config(binds=[f"{volume}:/var/lib/scaler"]),
+        host_config=host.client.create_host_config(binds=[f"{volume}:/var/lib/scaler"], **confinement(override)),
     )["Id"]
     host.client.start(container)
     return container
@@ -204,30 +225,38 @@ def health(host: Host, container: str) -> str:
     return found
 
 
-def replicas(host: Host, container: str) -> int:
-    """Return how many replicas serve, once the service has decided; asked from outside of its container."""
+def wait_for_replicas(host: Host, container: str, count: int) -> None:
+    """Wait until the service has decided and that many replicas serve; asked from outside of its container."""
     api = ApiClient(f"{address(host, container)}:8470")
 
-    def decided() -> bool:
+    def so_many() -> bool:
         with suppress(ServiceNotReached):
-            return api.workload("web").decision is not None
+            view = api.workload("web")
+            return view.decision is not None and view.ready_replicas == count
         return False
 
-    eventually(decided, within_s=120, what=f"a decision: {host.client.logs(container).decode()[-3000:]}")
-    return api.workload("web").ready_replicas
+    try:
+        eventually(so_many, within_s=120, what=f"{count} replicas")
+    except AssertionError as error:
+        error.add_note(host.client.logs(container).decode()[-3000:])
+        raise
 
 
-def ask(host: Host, container: str) -> int:
-    """Send the app a request through the ingress in that container."""
+def ask(host: Host, container: str) -> Mapping[str, str]:
+    """Send the app a request through the Envoy in that container, and return the headers of its answer."""
 
-    def answered() -> int:
+    def answered() -> Mapping[str, str] | None:
         connection = http.client.HTTPConnection(address(host, container), 8480, timeout=120)
         try:
             connection.request("GET", "/", headers={"Host": "web.localhost"})
-            return connection.getresponse().status
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            return dict(answer.headers)
         except ConnectionRefusedError:  # Envoy is not there yet
-            return 0
+            return None
         finally:
             connection.close()
 
-    return eventually(answered, within_s=120, what="an answer")
+    found = eventually(answered, within_s=120, what="an answer")
+    assert found is not None
+    return found
