@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[3]
 DOCUMENTS = pages.documents(ROOT)
 METRICS = [line.split()[0] for line in (ROOT / "tests" / "golden" / "metrics.txt").read_text().splitlines()]
 SERIES = re.compile(r"`(scaler_[a-z_]+)")
-CALL = re.compile(r"(?:^\$ |`)scaler ([a-z-]+)((?: [^`\n]*)?)", re.MULTILINE)
+CALL = re.compile(r"(?:^\$ |`)scaler ([a-z][a-z-]*)((?: [^`\n]*)?)", re.MULTILINE)
 OPTION = re.compile(r"(?<!\S)--[a-z][a-z-]*")
 
 
