@@ -38,7 +38,9 @@ from scaler.manifest import Parsed
 from scaler.model import Endpoint, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
+from scaler.observability.history import History
 from scaler.observability.keda_metrics import KedaMetrics
+from scaler.observability.live import Live
 from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
@@ -217,7 +219,8 @@ async def _serve(
     ProcessCollector(registry=registry)
     # The ingress, made below, completes its settings.
     board = StatusBoard(lambda workload: serving.urls(workload, ingress.settings))
-    recorders: list[Recorder] = [PrometheusRecorder(registry), board, ActuatorNote(directory, kind)]
+    history, live = History(SystemClock()), Live(board)
+    recorders: list[Recorder] = [PrometheusRecorder(registry), board, history, live, ActuatorNote(directory, kind)]
     if settings.keda_metrics:
         recorders.append(KedaMetrics(registry))
     async with AsyncExitStack() as stack:
@@ -259,7 +262,8 @@ async def _serve(
         labels = labelled.LabelWatch(
             compose, manifests.installed_scalers(), functools.partial(parts.take, "labels"), recorder
         )
-        server = api.Server(api.make_app(board, registry))
+        host = settings.listen.rpartition(":")[0]
+        server = api.Server(api.make_app(board, registry, history=history, live=live, listen_host=host))
         address = str(Endpoint(*listener.getsockname()[:2]))
         directory.write_note("service", {"address": address, "pid": os.getpid()})
         log.info(
@@ -272,6 +276,7 @@ async def _serve(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
                 tasks.create_task(server.serve(sockets=[listener]), name="api")
+                tasks.create_task(supervise(live.run, "live_failed"), name="live")
                 tasks.create_task(reloader.run(configuration), name="reload")
                 tasks.create_task(supervise(ingress.run, "ingress_failed"), name="ingress")
                 introduce = functools.partial(serving.introduce, ingress, actuator.owned, configured)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import Any, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Response
@@ -13,11 +14,20 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 
+from scaler.observability.event_stream import EventStream
+from scaler.observability.guard import Guard
+from scaler.observability.history import History
+from scaler.observability.live import Live
+from scaler.observability.page_files import add_page
 from scaler.observability.status import StatusBoard
-from scaler.observability.views import WorkloadView
+from scaler.observability.views import DecisionList, HistoryView, WorkloadView
 from scaler.ports.errors import ConfigError
 
+T = TypeVar("T")
+
 _LAST_PORT = 65535
+_TAKES_NOTHING_MS = 30_000
+_NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"description": "No such workload"}}
 
 
 class WorkloadList(BaseModel):
@@ -33,9 +43,20 @@ class Health(BaseModel):
     waiting_for: list[str] = []
 
 
-def make_app(board: StatusBoard, registry: CollectorRegistry) -> FastAPI:
-    """Return the API over this status and these metrics."""
+def make_app(
+    board: StatusBoard,
+    registry: CollectorRegistry,
+    *,
+    history: History | None = None,
+    live: Live | None = None,
+    listen_host: str = "127.0.0.1",
+) -> FastAPI:
+    """Return the API over this status and these metrics.
+
+    With a history it tells the past, and with both it has the page. `listen_host` is where it listens; see `Guard`.
+    """
     app = FastAPI(title="scaler", version=version("event-scaler"), docs_url=None, redoc_url=None)
+    app.add_middleware(Guard, listen_host=listen_host)
 
     @app.get("/healthz")
     async def healthz() -> Health:
@@ -61,15 +82,40 @@ def make_app(board: StatusBoard, registry: CollectorRegistry) -> FastAPI:
         """List all workloads with their last decision, replicas and triggers."""
         return WorkloadList(workloads=[view for name in board.names() if (view := board.view(name)) is not None])
 
-    @app.get("/v1/workloads/{name}", responses={404: {"description": "No such workload"}})
+    @app.get("/v1/workloads/{name}", responses=_NO_SUCH)
     async def workload(name: str) -> WorkloadView:
         """Return one workload."""
-        view = board.view(name)
-        if view is None:
-            raise HTTPException(404, "no such workload")
-        return view
+        return _found(board.view(name))
+
+    if history is not None:
+        _add_history(app, history)
+    if history is not None and live is not None:
+        add_page(app)
+
+        # Not in the schema: it is made for the page, and may change with it.
+        @app.get("/v1/events", include_in_schema=False, response_class=EventStream)
+        async def events() -> EventStream:
+            return EventStream(live)
 
     return app
+
+
+def _add_history(app: FastAPI, history: History) -> None:
+    @app.get("/v1/workloads/{name}/history", responses=_NO_SUCH)
+    async def hour(name: str) -> HistoryView:
+        """Return the last hour of one workload: replicas wanted and ready, and each trigger's value."""
+        return _found(history.view(name))
+
+    @app.get("/v1/workloads/{name}/decisions", responses=_NO_SUCH)
+    async def decisions(name: str) -> DecisionList:
+        """Return the last decisions about one workload that changed something, with their reasons."""
+        return _found(history.decisions(name))
+
+
+def _found(view: T | None) -> T:
+    if view is None:
+        raise HTTPException(404, "no such workload")
+    return view
 
 
 def bind(address: str) -> socket.socket:
@@ -83,11 +129,14 @@ def bind(address: str) -> socket.socket:
     if not host or not port.isdigit() or int(port) > _LAST_PORT:
         raise ConfigError(f"the address {address!r} is not HOST:PORT")
     try:
-        return socket.create_server(
+        listener = socket.create_server(
             (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
         )
     except OSError as error:
         raise ConfigError(f"the API cannot listen on {address}: {error}; choose another with --listen") from error
+    # A client that takes nothing keeps what was sent to it in memory: the system drops it, whoever sent it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TAKES_NOTHING_MS)
+    return listener
 
 
 class Server(uvicorn.Server):

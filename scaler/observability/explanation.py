@@ -20,6 +20,11 @@ _REASONS = {
 }
 
 
+def reason_in_words(reason: Reason) -> str:
+    """Return a decision's reason as the end of a sentence that begins with "because"."""
+    return _REASONS.get(reason, str(reason))
+
+
 def explain(workload: WorkloadView, *, now: float) -> list[str]:
     """Return the lines of the explanation; `now` is in seconds since the epoch."""
     decision = workload.decision
@@ -31,7 +36,7 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
             f"{workload.name}: {decision.desired} replicas wanted, {workload.current_replicas} there,"
             f" {workload.ready_replicas} ready (from {workload.min_replicas} to {workload.max_replicas})"
         ),
-        f"  because {_REASONS.get(decision.reason, str(decision.reason))}",
+        f"  because {reason_in_words(decision.reason)}",
         *(f"  trigger {_describe_trigger(trigger)}" for trigger in workload.triggers),
         *(f"  limit {limit.rule}: from {limit.before} to {limit.after}" for limit in decision.limits),
         f"  next change: {_describe_next_change(workload, decision, now)}",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from scaler.model import App, Decision, Reading, Replica, Workload, ready_count, staying
+from scaler.observability.explanation import reason_in_words
 from scaler.observability.views import (
     DecisionView,
     IngressView,
@@ -201,6 +202,7 @@ def _decision_view(decision: Decision) -> DecisionView:
         desired=decision.desired,
         active=decision.active,
         reason=decision.reason,
+        because=reason_in_words(decision.reason),
         limits=[LimitView.model_validate(limit, from_attributes=True) for limit in decision.limits],
         next_change_at=decision.next_change_at,
     )

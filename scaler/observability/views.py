@@ -60,13 +60,14 @@ class LimitView(BaseModel):
 
 
 class DecisionView(BaseModel):
-    """The last decision; times are seconds since the epoch."""
+    """The last decision; times are seconds since the epoch, and `because` is the reason in words."""
 
     at: float
     current: int
     desired: int
     active: bool
     reason: Reason
+    because: str = ""
     limits: list[LimitView]
     next_change_at: float | None
 
@@ -98,3 +99,56 @@ class WorkloadView(BaseModel):
     replicas: list[ReplicaView]
     decision: DecisionView | None
     ingress: IngressView | None = None
+
+
+class OutcomeView(BaseModel):
+    """What a trigger said and wanted when a decision was taken."""
+
+    name: str
+    type: str
+    metric_type: MetricType
+    target: float
+    value: float | None
+    active: bool
+    wants: int | None
+    error: str | None
+    fallback: bool
+
+
+class DecisionEntry(BaseModel):
+    """A decision that changed the count, or had another reason than the one before."""
+
+    at: float
+    current: int
+    desired: int
+    active: bool
+    reason: Reason
+    because: str
+    triggers: list[OutcomeView]
+    limits: list[LimitView]
+
+
+class DecisionList(BaseModel):
+    """The last decisions that changed something, the newest first."""
+
+    decisions: list[DecisionEntry]
+
+
+class TriggerSeries(BaseModel):
+    """One trigger's values."""
+
+    name: str
+    values: list[float | None]
+
+
+class HistoryView(BaseModel):
+    """The last hour in steps: the highest value of each, null where it is unknown.
+
+    The first value is that of the `step_s` seconds from `first_at` on, in seconds since the epoch.
+    """
+
+    step_s: int
+    first_at: float
+    wanted: list[float | None]
+    ready: list[float | None]
+    triggers: list[TriggerSeries]

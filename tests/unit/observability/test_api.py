@@ -10,14 +10,18 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
+from yarl import URL
 
 from scaler.decision import decide, initial_state
+from scaler.engine.clock import SystemClock
 from scaler.model import ConcurrencyPolicy, Reading, ReplicaCounts, TriggerPolicy, Workload
 from scaler.observability import api
 from scaler.observability.explanation import explain
+from scaler.observability.history import History
+from scaler.observability.live import Live
 from scaler.observability.metrics import PrometheusRecorder
 from scaler.observability.status import StatusBoard
-from scaler.observability.views import WorkloadView
+from scaler.observability.views import DecisionList, HistoryView, WorkloadView
 from scaler.ports.errors import ConfigError
 
 
@@ -27,11 +31,16 @@ def board() -> StatusBoard:
 
 
 @pytest.fixture
-async def client(board: StatusBoard) -> AsyncIterator[aiohttp.ClientSession]:
+def history() -> History:
+    return History(SystemClock())
+
+
+@pytest.fixture
+async def client(board: StatusBoard, history: History) -> AsyncIterator[aiohttp.ClientSession]:
     registry = CollectorRegistry()
     PrometheusRecorder(registry)
     with api.bind("127.0.0.1:0") as listener:
-        server = api.Server(api.make_app(board, registry))
+        server = api.Server(api.make_app(board, registry, history=history, live=Live(board)))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         port = listener.getsockname()[1]
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
@@ -131,7 +140,59 @@ async def test_metrics_and_openapi_are_served(client: aiohttp.ClientSession) -> 
         "/metrics",
         "/v1/workloads",
         "/v1/workloads/{name}",
+        "/v1/workloads/{name}/history",
+        "/v1/workloads/{name}/decisions",
     }
+    assert {method for path in json.loads(text)["paths"].values() for method in path} == {"get"}
+
+
+async def test_the_past_of_a_workload_is_served(
+    client: aiohttp.ClientSession, history: History, workload: Workload, record: Callable
+) -> None:
+    record(history, workload)
+    status, body = await get(client, "/v1/workloads/worker/history")
+    assert status == 200
+    view = HistoryView.model_validate_json(body)
+    assert (len(view.wanted), view.wanted[-1], view.ready[-1], view.triggers[0].values[-1]) == (240, 10, 1, 80)
+    status, body = await get(client, "/v1/workloads/worker/decisions")
+    assert status == 200
+    (decision,) = DecisionList.model_validate_json(body).decisions
+    assert (decision.current, decision.desired, decision.because) == (0, 10, "a trigger became active")
+    for what in ("history", "decisions"):
+        assert (await get(client, f"/v1/workloads/nope/{what}"))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "type_"), [("/", "text/html"), ("/page/main.js", "text/javascript"), ("/page/style.css", "text/css")]
+)
+async def test_the_page_is_served_with_what_browsers_are_to_heed(
+    client: aiohttp.ClientSession, path: str, type_: str
+) -> None:
+    async with client.get(path) as response:
+        assert response.status == 200
+        assert response.content_type == type_
+        assert "default-src 'self'" in response.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in response.headers
+        tag = response.headers["etag"]
+    async with client.get(path, headers={"if-none-match": tag}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+
+
+@pytest.mark.parametrize(
+    "path", ["/page/", "/page/nothing.js", "/page/..%2fapi.py", "/page/%2e%2e/api.py", "/page/index"]
+)
+async def test_nothing_else_is_served_as_part_of_the_page(client: aiohttp.ClientSession, path: str) -> None:
+    async with client.get(URL(path, encoded=True)) as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/workloads", "/v1/events", "/nothing"])
+async def test_a_request_by_the_name_of_somebody_else_is_refused(client: aiohttp.ClientSession, path: str) -> None:
+    async with client.get(path, headers={"host": "evil.example"}) as response:
+        assert response.status == 421
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_an_address_in_use_or_nonsense_is_a_clear_error() -> None:
