@@ -3,7 +3,7 @@
 const SILENCE_MS = 25000; // the service says something every 10 s
 const HIDDEN_MS = 30000; // a page that nobody sees costs the service nothing after this long
 const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 5000;
+const LONGEST_RETRY_MS = 3000;
 
 export class Feed extends EventTarget {
   // All workloads by name, and the names of those that are yet to come.

@@ -141,6 +141,7 @@ export class Overview {
 class Row {
   #workload = null;
   #visible = false;
+  #fetchedAt = 0;
   #spark = new Sparkline();
   #state = cell("State", "state");
   #replicas = cell("Replicas", "replicas");
@@ -163,11 +164,13 @@ class Row {
 
   look(visible) {
     this.#visible = visible;
-    if (visible) this.renew();
+    if (visible && Date.now() - this.#fetchedAt > REFRESH_MS) this.refresh();
   }
 
   refresh() {
-    if (this.#visible && !this.element.hidden) fetchHistory(this.name, (hour) => this.#spark.show(hour), { key: `row ${this.name}` });
+    if (!this.#visible || this.element.hidden) return;
+    this.#fetchedAt = Date.now();
+    fetchHistory(this.name, (hour) => this.#spark.show(hour), { key: `row ${this.name}` });
   }
 
   show(workload, now) {
@@ -195,7 +198,7 @@ class Row {
       of ? [el("span", { class: of[0] ? "held" : "none" }, `${number(of[0])} held`), el("span", { class: "flying" }, `${number(of[1])} in flight`)] : el("span", { class: "none" }, "–"));
     setAttribute(this.#requests, "data-none", workload.ingress ? null : "");
     this.tick(now);
-    if (before?.desired_replicas !== desired || before?.ready_replicas !== ready) this.renew();
+    if (this.#visible && (before?.desired_replicas !== desired || before?.ready_replicas !== ready)) this.renew();
   }
 
   tick(now) {

@@ -78,7 +78,7 @@ export function troubles(workload) {
   if (ingress?.rejected) add(`A proxy refused its configuration, and goes on with the one before: ${ingress.rejected}`, ingress.rejected);
   for (const { name, type, error, fallback } of workload.triggers) {
     const instead = fallback ? "The fallback stands in." : "The count does not go down until it is known.";
-    if (error !== null) add(`${name} (${type}) is unknown: ${error}. ${instead}`, `${name}: ${error}`);
+    if (error !== null) add(`${name} (${type}) is unknown: ${error.replace(/\.$/, "")}. ${instead}`, `${name}: ${error}`);
   }
   for (const { name, state, detail } of workload.replicas) {
     if (state === "crashed") add(`${name} crashed: ${detail || "no reason is known"}`, detail || name);

@@ -17,6 +17,7 @@ export class WorkloadPage {
   #charts = new Map();
   #cursor = new Cursor();
   #shown = null;
+  #past = null;
   #renew = calmly(() => this.#fetch(), 2000);
 
   constructor(feed) {
@@ -34,6 +35,7 @@ export class WorkloadPage {
   open(name) {
     this.#name = name;
     this.#shown = null;
+    this.#past = null;
     this.#charts.clear();
     this.#cursor = new Cursor();
     const part = (tag, kind) => (this.#parts[kind] = el(tag, { class: kind }));
@@ -83,6 +85,7 @@ export class WorkloadPage {
     renew(this.#parts["replicas-now"], workload.replicas, replicas);
     this.#tick();
     if (before) this.#renew();
+    else this.#draw();
   }
 
   #tick() {
@@ -97,13 +100,18 @@ export class WorkloadPage {
     const name = this.#name;
     if (name === null) return;
     const take = (hour, decisions) => {
-      if (name === this.#name && this.#shown) this.#draw(hour, decisions);
+      if (name !== this.#name) return;
+      this.#past = { hour, decisions };
+      this.#draw();
     };
     fetchHistory(name, take, { key: "workload", decisions: true });
   }
 
-  #draw(hour, decisions) {
+  // Draws the past once both it and the workload are known, whichever comes first.
+  #draw() {
     const workload = this.#shown;
+    if (!workload || !this.#past) return;
+    const { hour, decisions } = this.#past;
     const over = { firstAt: hour.first_at, step: hour.step_s };
     this.#chart("replicas", () => new Chart("Replicas", this.#cursor)).show({
       ...over,
