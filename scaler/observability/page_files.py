@@ -35,6 +35,11 @@ def add_page(app: FastAPI) -> None:
         return _answer(name, request)
 
 
+def names() -> list[str]:
+    """Return the names of all files that it is made of."""
+    return sorted(_load())
+
+
 def _answer(name: str, request: Request) -> Response:
     file = _load().get(name)
     if file is None:

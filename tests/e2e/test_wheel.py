@@ -60,6 +60,10 @@ def test_a_clean_install_of_the_wheel_runs_the_demo(environment: Path, tmp_path:
     python, scaler = environment / "bin" / "python", environment / "bin" / "scaler"
     assert "redis-streams" in run(scaler, "plugins", cwd=tmp_path)
     assert "peak replicas: 10, now: 0" in run(scaler, "demo", cwd=tmp_path)
+    # The page comes with it, whole.
+    listing = "from scaler.observability import page_files as p; print(*p.names())"
+    page = ROOT / "scaler" / "observability" / "page"
+    assert sorted(run(python, "-c", listing, cwd=tmp_path).split()) == sorted(file.name for file in page.iterdir())
     # As the README says it, from the checkout.
     run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "event-scaler", cwd=tmp_path)
     run(python, "-m", "pip", "install", "--quiet", ".", cwd=ROOT)
