@@ -121,7 +121,7 @@ def test_one_workload_is_shown_with_why_its_hour_and_its_decisions(scene: Scene,
     expect(page.locator(".why")).to_contain_text("maxReplicaCount 20 → 5")
     expect(page.locator(".triggers-now")).to_contain_text("100 value")
     expect(page.locator(".replica-list li")).to_have_count(5)
-    rise = page.locator(".decision").filter(has_text="0 → 5").first
+    rise = page.locator(".decision").filter(has=page.get_by_text("0 → 5", exact=True)).first
     expect(rise).to_contain_text("a trigger became active")
     expect(rise).to_contain_text("jobs 100 / 5, wants 20")
     expect(page.get_by_role("slider", name="Replicas, the last hour")).to_have_attribute(
@@ -131,7 +131,8 @@ def test_one_workload_is_shown_with_why_its_hour_and_its_decisions(scene: Scene,
         "aria-valuetext", re.compile("value 100")
     )
     scene.fill(0)
-    expect(page.locator(".decision").filter(has_text="5 → 0").first).to_contain_text("no trigger was active")
+    fall = page.locator(".decision").filter(has=page.get_by_text("5 → 0", exact=True)).first
+    expect(fall).to_contain_text("no trigger was active")
 
 
 def test_a_filter_keeps_what_fits_and_survives_a_reload(scene: Scene, open_page: Open) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.routing import Route
 from yarl import URL
 
 from scaler.decision import decide, initial_state
@@ -144,6 +145,13 @@ async def test_metrics_and_openapi_are_served(client: aiohttp.ClientSession) -> 
         "/v1/workloads/{name}/decisions",
     }
     assert {method for path in json.loads(text)["paths"].values() for method in path} == {"get"}
+
+
+def test_nothing_can_be_changed(board: StatusBoard, history: History) -> None:
+    app = api.make_app(board, CollectorRegistry(), history=history, live=Live(board))
+    methods = {route.path: route.methods for route in app.routes if isinstance(route, Route)}
+    assert methods.keys() >= {"/", "/page/{name}", "/v1/events", "/v1/workloads/{name}/history"}
+    assert {method for each in methods.values() for method in each or ()} == {"GET", "HEAD"}
 
 
 async def test_the_past_of_a_workload_is_served(
