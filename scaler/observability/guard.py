@@ -51,8 +51,8 @@ class Guard:
                 MutableHeaders(scope=message).update(_HEADERS)
             await send(message)
 
-        host = Headers(scope=scope).get("host", "")
-        if self.serves(host):
+        host = Headers(scope=scope).get("host")
+        if host is None or self.serves(host):  # browsers always say it; a check by HTTP/1.0 may not
             await self._app(scope, receive, send_guarded)
         else:
             text = "this service is not known by that name: use its address, or name the host in --listen"

@@ -58,7 +58,8 @@ def test_secrets_are_used_and_never_shown(tmp_path: Path) -> None:
             service.manifest.write_text(manifest.replace("name: jobs", f"name: jobs\n          oops: {SECRET}"))
             service.reload()
             eventually(lambda: service.events("configuration_kept"), what="the rejected edit")
-            outputs = [get(service, path) for path in ("/v1/workloads", "/metrics", "/openapi.json")]
+            paths = ("/v1/workloads", "/v1/workloads/worker/decisions", "/metrics", "/openapi.json")
+            outputs = [get(service, path) for path in paths]
             outputs += [service.command("status").stdout, service.command("explain", "worker").stdout]
         kept = [path for path in service.state_dir.rglob("*") if path.is_file()]
         outputs += [path.read_text(errors="replace") for path in (*kept, tmp_path / "trace.jsonl")]

@@ -203,6 +203,16 @@ async def test_a_request_by_the_name_of_somebody_else_is_refused(client: aiohttp
         assert response.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_check_by_http_1_0_needs_no_host(client: aiohttp.ClientSession) -> None:
+    base = client._base_url
+    assert base is not None
+    reader, writer = await asyncio.open_connection(base.host, base.port)
+    writer.write(b"GET /healthz HTTP/1.0\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"200"
+    writer.close()
+    await writer.wait_closed()
+
+
 def test_an_address_in_use_or_nonsense_is_a_clear_error() -> None:
     with api.bind("127.0.0.1:0") as taken:
         port = taken.getsockname()[1]
