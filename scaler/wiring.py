@@ -262,8 +262,7 @@ async def _serve(
         labels = labelled.LabelWatch(
             compose, manifests.installed_scalers(), functools.partial(parts.take, "labels"), recorder
         )
-        host = settings.listen.rpartition(":")[0]
-        server = api.Server(api.make_app(board, registry, history=history, live=live, listen_host=host))
+        pages = api.make_app(board, registry, history=history, live=live, listen=settings.listen)
         address = str(Endpoint(*listener.getsockname()[:2]))
         directory.write_note("service", {"address": address, "pid": os.getpid()})
         log.info(
@@ -275,7 +274,7 @@ async def _serve(
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
-                tasks.create_task(server.serve(sockets=[listener]), name="api")
+                tasks.create_task(api.Server(pages).serve(sockets=[listener]), name="api")
                 tasks.create_task(supervise(live.run, "live_failed"), name="live")
                 tasks.create_task(reloader.run(configuration), name="reload")
                 tasks.create_task(supervise(ingress.run, "ingress_failed"), name="ingress")
@@ -284,8 +283,10 @@ async def _serve(
                 if internal is not None:
                     follow = functools.partial(internal.follow, ingress)
                     tasks.create_task(supervise(follow, "ingress_failed"), name="internal-listener")
-                complete = labels.complete if settings.compose else None
-                tasks.create_task(service.run(configuration.workloads, complete=complete), name="service")
+                tasks.create_task(
+                    service.run(configuration.workloads, complete=labels.complete if settings.compose else None),
+                    name="service",
+                )
                 tasks.create_task(systemd.tell_ready(configured, board.waiting_for), name="systemd")
                 if settings.compose:
                     tasks.create_task(supervise(labels.run, "labels_failed"), name="labels")

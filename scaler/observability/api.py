@@ -49,14 +49,15 @@ def make_app(
     *,
     history: History | None = None,
     live: Live | None = None,
-    listen_host: str = "127.0.0.1",
+    listen: str = "127.0.0.1:8470",
 ) -> FastAPI:
     """Return the API over this status and these metrics.
 
-    With a history it tells the past, and with both it has the page. `listen_host` is where it listens; see `Guard`.
+    With a history it tells the past, and with both it has the page. `listen` is the `HOST:PORT` that was
+    asked for; see `Guard`.
     """
     app = FastAPI(title="scaler", version=version("event-scaler"), docs_url=None, redoc_url=None)
-    app.add_middleware(Guard, listen_host=listen_host)
+    app.add_middleware(Guard, listen_host=listen.rpartition(":")[0])
 
     @app.get("/healthz")
     async def healthz() -> Health:
