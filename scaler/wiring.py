@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import structlog
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from scaler import actuating, labelled, manifests, serving
 from scaler.actuators.compose.actuator import ComposeActuator
@@ -38,17 +37,13 @@ from scaler.manifest import Parsed
 from scaler.model import Endpoint, Workload
 from scaler.observability import api
 from scaler.observability.fan_out import FanOut
-from scaler.observability.history import History
-from scaler.observability.keda_metrics import KedaMetrics
-from scaler.observability.live import Live
-from scaler.observability.metrics import PrometheusRecorder
-from scaler.observability.status import StatusBoard
 from scaler.observability.trace import TraceRecorder
 from scaler.ports.actuator import Actuator
 from scaler.ports.errors import ActuatorError, ConfigError
 from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import Scaler
 from scaler.ports.traffic import Traffic
+from scaler.showing import Views
 from scaler.supervision import supervise
 
 try:
@@ -215,14 +210,9 @@ def run_until_stopped(settings: Settings) -> None:
 async def _serve(
     settings: Settings, directory: StateDir, configuration: Configuration, kind: str, listener: socket.socket
 ) -> None:
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
     # The ingress, made below, completes its settings.
-    board = StatusBoard(lambda workload: serving.urls(workload, ingress.settings))
-    history, live = History(SystemClock()), Live(board)
-    recorders: list[Recorder] = [PrometheusRecorder(registry), board, history, live, ActuatorNote(directory, kind)]
-    if settings.keda_metrics:
-        recorders.append(KedaMetrics(registry))
+    views = Views.over(lambda workload: serving.urls(workload, ingress.settings), keda_metrics=settings.keda_metrics)
+    recorders: list[Recorder] = [views.recorder, ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))
@@ -262,7 +252,6 @@ async def _serve(
         labels = labelled.LabelWatch(
             compose, manifests.installed_scalers(), functools.partial(parts.take, "labels"), recorder
         )
-        pages = api.make_app(board, registry, history=history, live=live, listen=settings.listen)
         address = str(Endpoint(*listener.getsockname()[:2]))
         directory.write_note("service", {"address": address, "pid": os.getpid()})
         log.info(
@@ -274,8 +263,8 @@ async def _serve(
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(raise_on_signal(reloader.request), name="signals")
-                tasks.create_task(api.Server(pages).serve(sockets=[listener]), name="api")
-                tasks.create_task(supervise(live.run, "live_failed"), name="live")
+                tasks.create_task(views.serve(listener, asked=settings.listen), name="api")
+                tasks.create_task(supervise(views.live.run, "live_failed"), name="live")
                 tasks.create_task(reloader.run(configuration), name="reload")
                 tasks.create_task(supervise(ingress.run, "ingress_failed"), name="ingress")
                 introduce = functools.partial(serving.introduce, ingress, actuator.owned, configured)
@@ -287,7 +276,7 @@ async def _serve(
                     service.run(configuration.workloads, complete=labels.complete if settings.compose else None),
                     name="service",
                 )
-                tasks.create_task(systemd.tell_ready(configured, board.waiting_for), name="systemd")
+                tasks.create_task(systemd.tell_ready(configured, views.board.waiting_for), name="systemd")
                 if settings.compose:
                     tasks.create_task(supervise(labels.run, "labels_failed"), name="labels")
         except* Stop:
