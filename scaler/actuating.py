@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 
 from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.actuators.docker.actuator import DockerActuator
 from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.endpoint import Endpoint
 from scaler.actuators.process.actuator import ProcessActuator
 from scaler.actuators.routing import RoutingActuator
 from scaler.engine.state_dir import StateDir
 from scaler.model import COMPOSE_SERVICE
 from scaler.ports.actuator import Actuator
-from scaler.ports.errors import ConfigError, EngineUnavailable
+from scaler.ports.errors import ConfigError, EngineRefused, EngineUnavailable
 from scaler.ports.load_balancer import LoadBalancer
 
 log = structlog.get_logger(__name__)
@@ -27,12 +30,14 @@ async def choose(wanted: str, directory: StateDir, *, network: str | None) -> st
     """Return the kind of what runs apps: as asked, else what this state dir had before, else Docker where it answers.
 
     Raises:
-        ConfigError: The state dir owns replicas of another kind.
+        ConfigError: The state dir owns replicas of another kind, or the engine's address is none that can be used.
     """
     before = (directory.read_note("actuator") or {}).get("kind")
     kind = str(wanted)
     if kind == "auto":
         kind = before or ("docker" if await _docker_answers() else "process")
+    elif kind == "docker":
+        Endpoint.of_environment(os.environ, Path.home())  # what is wrong with it is told before anything begins
     if before is not None and before != kind:
         raise ConfigError(
             f"the state dir {directory.path} owns replicas of the actuator {before!r}, not {kind!r};"
@@ -72,9 +77,14 @@ def make_actuator(
 
 async def _docker_answers() -> bool:
     client = EngineClient(None, threads=1, timeout_s=3)
+    endpoint = client.endpoint()
     try:
         await client.call(lambda api: api.ping())
-    except EngineUnavailable:
+    except EngineRefused as error:
+        raise ConfigError(str(error)) from error
+    except EngineUnavailable as error:
+        if endpoint.source:
+            log.warning("engine_not_reached", named_by=endpoint.source, error=str(error))
         return False
     finally:
         client.close()

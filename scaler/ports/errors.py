@@ -12,6 +12,7 @@ ScalerError
 │   └── SourceRejected           Permanent: bad credentials, wrong kind of key, no such queue
 └── ActuatorError                replicas could not be made to match
     ├── EngineUnavailable        Transient: the container engine does not answer
+    │   └── EngineRefused        what stands before the engine, such as a socket proxy, does not let a call through
     ├── RegistryUnavailable      Transient: an image's registry does not answer the engine
     ├── TargetUnavailable        Transient: what runs elsewhere and is to be scaled is not there, or is stopped
     └── ReplicaRejected          Permanent: no such image, bad command, a volume that cannot be made
@@ -159,6 +160,10 @@ class ActuatorError(ScalerError):
 
 class EngineUnavailable(Transient, ActuatorError):
     """The container engine does not answer."""
+
+
+class EngineRefused(EngineUnavailable):
+    """What stands before the engine does not let a call through; tried again, since it may be mended without us."""
 
 
 class RegistryUnavailable(Transient, ActuatorError):

@@ -14,6 +14,7 @@ from docker.errors import APIError, NotFound
 from scaler.actuators.compose.containers import ONE_OFF, PROJECT, ServiceContainer
 from scaler.actuators.compose.replication import Copy
 from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.failures import message, not_reached, refusal
 from scaler.actuators.docker.pulling import engine_of
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
@@ -131,10 +132,14 @@ class ServiceEngine:
                 aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=None)) as session,
                 session.post(f"{engine.url}/containers/{container_id}/stop", ssl=engine.tls) as response,
             ):
+                said = message(await response.text())
+                refused = refusal("POST", str(response.url), response.status, response.headers, said)
+                if refused is not None:
+                    raise refused
                 if response.status >= requests.codes.server_error:
-                    raise EngineUnavailable(f"the Docker engine failed: {await response.text()}")
+                    raise EngineUnavailable(f"the Docker engine failed: {said}")
         except (aiohttp.ClientError, OSError) as error:
-            raise EngineUnavailable(f"the Docker engine does not answer: {type(error).__name__}") from error
+            raise EngineUnavailable(not_reached(error)) from error
 
 
 @contextlib.contextmanager

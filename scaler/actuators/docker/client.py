@@ -1,48 +1,33 @@
-"""The docker SDK, which blocks, in a bounded thread pool; its errors become ours here and nowhere else."""
+"""The docker SDK, which blocks, in a bounded thread pool."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
-import requests
-import urllib3
 from docker import APIClient
-from docker.errors import APIError, DockerException
-from docker.utils import kwargs_from_env
+from requests.adapters import HTTPAdapter
 
+from scaler.actuators.docker.endpoint import Endpoint
+from scaler.actuators.docker.failures import translated
+from scaler.actuators.docker.tunnel import Tunnel
 from scaler.actuators.threads import run_to_end
-from scaler.ports.errors import EngineUnavailable, ReplicaRejected
+from scaler.ports.errors import EngineRefused, EngineUnavailable
 
 T = TypeVar("T")
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """Turn what the SDK raises into EngineUnavailable or ReplicaRejected.
-
-    The engine answers 4xx when a request is wrong as it stands. Some start failures of the OCI runtime come as 500.
-    """
-    try:
-        yield
-    except APIError as error:
-        status, text = error.status_code, str(error.explanation or "no explanation")
-        if (status is not None and status < requests.codes.server_error) or "OCI runtime" in text:
-            raise ReplicaRejected(text) from error
-        raise EngineUnavailable(f"the Docker engine failed: {text}") from error
-    except (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        raise EngineUnavailable(f"the Docker engine does not answer: {type(error).__name__}") from error
 
 
 class EngineClient:
     """One connection pool to one engine, opened when first needed.
 
     Args:
-        base_url: The engine's address; None takes `DOCKER_HOST` and its companions, as the docker command does.
+        base_url: The engine's address; None takes `DOCKER_HOST` and its companions or docker's current context, as the
+            docker command does.
         threads: How many calls may be under way.
         timeout_s: Deadline of one call.
     """
@@ -52,21 +37,38 @@ class EngineClient:
         self._threads = threads
         self._timeout_s = timeout_s
         self._api: APIClient | None = None
+        self._tunnel: Tunnel | None = None
         self._opening = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="docker")
 
+    def endpoint(self) -> Endpoint:
+        """Return which engine this is. Raises ConfigError."""
+        if self._base_url is not None:
+            return Endpoint(self._base_url, source="base_url")
+        return Endpoint.of_environment(os.environ, Path.home())
+
     def api(self) -> APIClient:
-        """Return the SDK's client, for use in a thread; may raise whatever the SDK raises."""
+        """Return the SDK's client, for use in a thread; may raise whatever the SDK raises, and EngineUnavailable."""
         with self._opening:
             if self._api is None:
                 # Read here, since it looks for certificates, which may be missing.
-                settings: Mapping[str, Any] = (
-                    kwargs_from_env() if self._base_url is None else {"base_url": self._base_url}
-                )
+                endpoint = self.endpoint()
+                if endpoint.over_ssh and self._tunnel is None:
+                    self._tunnel = Tunnel(endpoint)
                 # The version is negotiated, which is why this needs an engine that answers.
                 self._api = APIClient(
-                    version="auto", timeout=int(self._timeout_s), max_pool_size=self._threads, **settings
+                    base_url=endpoint.url if self._tunnel is None else self._tunnel.open(),
+                    tls=endpoint.tls or False,
+                    version="auto",
+                    timeout=int(self._timeout_s),
+                    max_pool_size=self._threads,
                 )
+                for scheme in ("http://", "https://"):
+                    # Which the SDK does not give as many connections as it is told.
+                    if scheme in self._api.adapters:
+                        self._api.mount(scheme, HTTPAdapter(pool_maxsize=self._threads))
+            elif self._tunnel is not None:
+                self._tunnel.open()
             return self._api
 
     async def call(self, function: Callable[[APIClient], T]) -> T:
@@ -81,7 +83,15 @@ class EngineClient:
             with translated():
                 return function(self.api())
 
-        return await run_to_end(self._pool, work)
+        try:
+            return await run_to_end(self._pool, work)
+        except EngineRefused:
+            raise
+        except EngineUnavailable as error:
+            said = self._tunnel.words if self._tunnel is not None else ""
+            if said and said not in str(error):
+                raise EngineUnavailable(f"{error} (ssh: {said})") from error
+            raise
 
     async def join(self, thread: threading.Thread) -> None:
         """Wait for a thread's end."""
@@ -93,6 +103,9 @@ class EngineClient:
         if self._api is not None:
             self._api.close()
             self._api = None
+        if self._tunnel is not None:
+            self._tunnel.close()
+            self._tunnel = None
 
 
 async def for_each(

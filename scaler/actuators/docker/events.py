@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+import structlog
 from docker.types import CancellableStream
 
-from scaler.actuators.docker.client import EngineClient, translated
-from scaler.ports.errors import ActuatorError
+from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.failures import translated
+from scaler.ports.errors import ActuatorError, EngineRefused
+
+log = structlog.get_logger(__name__)
 
 
 class EventStream:
@@ -55,10 +59,17 @@ class EventStream:
         await self._client.join(self._thread)
 
     def _run(self) -> None:
+        refused = False
         while not self._stopped.is_set():
-            # An outage is told by the listings that fail; here it only means to try again.
-            with contextlib.suppress(ActuatorError), translated():
-                self._follow()
+            try:
+                with translated():
+                    self._follow()
+            except EngineRefused as error:
+                if not refused:
+                    log.error("engine_events_refused", error=str(error))
+                refused = True
+            except ActuatorError:
+                pass  # an outage is told by the listings that fail; here it only means to try again
             self._tell(None)
             self._stopped.wait(self._retry_s)
 

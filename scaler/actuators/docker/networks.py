@@ -26,7 +26,7 @@ async def gateway_address(network: str | None = None, *, base_url: str | None = 
 
     Raises:
         EngineUnavailable: The engine does not answer.
-        ConfigError: There is no such network, or the host has no address in it.
+        ConfigError: There is no such network, the host has no address in it, or the engine is on another machine.
     """
     name = network or DEFAULT_NETWORK
 
@@ -38,6 +38,8 @@ async def gateway_address(network: str | None = None, *, base_url: str | None = 
 
     client = EngineClient(base_url, threads=1, timeout_s=timeout_s)
     try:
+        if not client.endpoint().here:
+            raise ConfigError("the Docker engine is on another machine")
         inspected = await client.call(inspect)
     finally:
         client.close()

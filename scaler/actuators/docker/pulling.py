@@ -8,7 +8,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import requests
@@ -16,6 +16,7 @@ import structlog
 from docker.transport import UnixHTTPAdapter
 from docker.utils import parse_repository_tag
 
+from scaler.actuators.docker.failures import message, not_reached, refusal
 from scaler.ports.errors import ActuatorError, EngineUnavailable, RegistryUnavailable, ReplicaRejected
 
 log = structlog.get_logger(__name__)
@@ -89,7 +90,10 @@ async def pull(engine: Engine, image: str, auth_header: bytes | None) -> None:
             ) as response,
         ):
             if response.status != requests.codes.ok:
-                raise _refused(image, _message(await response.text()))
+                said = message(await response.text())
+                raise refusal("POST", str(response.url), response.status, response.headers, said) or _refused(
+                    image, said
+                )
             async for line in response.content:
                 progress.see(json.loads(line))
     except aiohttp.SocketTimeoutError as error:
@@ -97,7 +101,7 @@ async def pull(engine: Engine, image: str, auth_header: bytes | None) -> None:
             f"image {image} cannot be pulled: nothing came for {silence.sock_read:g} s"
         ) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise EngineUnavailable(f"the Docker engine does not answer: {type(error).__name__}") from error
+        raise EngineUnavailable(not_reached(error)) from error
     log.info("image_pulled", image=image, took_s=round(time.monotonic() - began, 1))
 
 
@@ -129,10 +133,3 @@ def _refused(image: str, text: str) -> ActuatorError:
     if _TIME_HEALS.search(text):
         return RegistryUnavailable(text)
     return ReplicaRejected(text, told=NOT_PULLED)
-
-
-def _message(body: str) -> str:
-    try:
-        return str(cast("dict[str, Any]", json.loads(body))["message"])
-    except (ValueError, KeyError, TypeError):
-        return body or "no explanation"

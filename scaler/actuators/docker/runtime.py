@@ -12,8 +12,9 @@ import requests
 from docker.errors import APIError, ImageNotFound, NotFound
 
 from scaler.actuators.docker import containers, volumes
-from scaler.actuators.docker.client import EngineClient, for_each, translated
+from scaler.actuators.docker.client import EngineClient, for_each
 from scaler.actuators.docker.events import EventStream
+from scaler.actuators.docker.failures import translated
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.docker.images import Images
 from scaler.actuators.docker.statistics import ContainerStatistics
