@@ -22,6 +22,12 @@ from scaler.ports.errors import EngineRefused, EngineUnavailable
 T = TypeVar("T")
 
 
+class _Api(APIClient):
+    def merge_environment_settings(self, *arguments: Any, **more: Any) -> Any:
+        """Stay with the CA that was named, where variables such as `REQUESTS_CA_BUNDLE` name one for all programs."""
+        return {**super().merge_environment_settings(*arguments, **more), "verify": self.verify}
+
+
 class EngineClient:
     """One connection pool to one engine, opened when first needed.
 
@@ -56,7 +62,7 @@ class EngineClient:
                 if endpoint.over_ssh and self._tunnel is None:
                     self._tunnel = Tunnel(endpoint)
                 # The version is negotiated, which is why this needs an engine that answers.
-                self._api = APIClient(
+                self._api = _Api(
                     base_url=endpoint.url if self._tunnel is None else self._tunnel.open(),
                     tls=endpoint.tls or False,
                     version="auto",
@@ -88,9 +94,8 @@ class EngineClient:
         except EngineRefused:
             raise
         except EngineUnavailable as error:
-            said = self._tunnel.words if self._tunnel is not None else ""
-            if said and said not in str(error):
-                raise EngineUnavailable(f"{error} (ssh: {said})") from error
+            if self._tunnel is not None and self._tunnel.place not in str(error):
+                raise EngineUnavailable(f"{error} ({self._tunnel.place})") from error
             raise
 
     async def join(self, thread: threading.Thread) -> None:

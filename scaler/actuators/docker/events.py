@@ -74,8 +74,11 @@ class EventStream:
             self._stopped.wait(self._retry_s)
 
     def _follow(self) -> None:
-        stream: Any = self._client.api().events(decode=True, filters={"type": "container", "label": self._label})
+        api: Any = self._client.api()
+        stream: Any = api.events(decode=True, filters={"type": "container", "label": self._label})
         try:
+            # Which the SDK does not look at: what is no event stream would be read as one.
+            api._raise_for_status(stream._response)  # noqa: SLF001
             with self._lock:
                 if self._stopped.is_set():
                     return

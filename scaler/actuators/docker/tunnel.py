@@ -49,6 +49,8 @@ class Tunnel:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
+        path = unquote(endpoint.split.path)
+        self._remote = path if path not in {"", "/"} else _REMOTE_SOCKET
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -56,9 +58,10 @@ class Tunnel:
         self._failed: tuple[float, str] | None = None
 
     @property
-    def words(self) -> str:
-        """What `ssh` said last; empty when nothing."""
-        return next(iter(self._said), "")
+    def place(self) -> str:
+        """Where the socket is, for a text about it, and what `ssh` said last, if anything."""
+        said = next(iter(self._said), "")
+        return f"over ssh, socket {self._remote} on {self._endpoint.split.hostname}" + (f": {said}" if said else "")
 
     def open(self) -> str:
         """Return the address of the local socket, behind which an `ssh` runs.
@@ -106,7 +109,7 @@ class Tunnel:
             if process.poll() is not None or time.monotonic() > deadline:
                 self._end()
                 listener.join(_STOP_S)
-                text = f"the Docker engine is not reached over ssh: {self.words or 'not in time'}"
+                text = f"the Docker engine is not reached over ssh: {next(iter(self._said), 'not in time')}"
                 self._failed = (time.monotonic(), text)
                 raise EngineUnavailable(text)
             time.sleep(_POLL_S)
@@ -114,11 +117,10 @@ class Tunnel:
 
     def _command(self, local: Path) -> list[str]:
         to = self._endpoint.split
-        remote = unquote(to.path) if to.path not in {"", "/"} else _REMOTE_SOCKET
         options = [part for option in _OPTIONS for part in ("-o", option)]
         login = ["-l", unquote(to.username)] if to.username else []
         port = ["-p", str(to.port)] if to.port else []
-        return ["ssh", "-T", *options, "-L", f"{local}:{remote}", *login, *port, "--", str(to.hostname), "cat"]
+        return ["ssh", "-T", *options, "-L", f"{local}:{self._remote}", *login, *port, "--", str(to.hostname), "cat"]
 
     def _listen(self, stderr: IO[bytes]) -> None:
         with stderr:

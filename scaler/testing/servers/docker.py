@@ -13,6 +13,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,13 +39,15 @@ class DockerServer:
 
     Args:
         private: Start an engine of its own even if one answers, so that it can be stopped and started again.
+        options: Further options of a private engine's `dockerd`.
 
     A private engine has its own data, socket and bridge in a temporary folder and on a free network, leaves the
     packet filter alone, and takes all its containers with it when it is left. It needs root.
     """
 
-    def __init__(self, *, private: bool = False) -> None:
+    def __init__(self, *, private: bool = False, options: Sequence[str] = ()) -> None:
         self._always_private = private
+        self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
         self._bridge = ""
@@ -112,6 +115,7 @@ class DockerServer:
                     "--iptables=false",
                     "--ip6tables=false",
                     "--ip-masq=false",
+                    *self._options,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
