@@ -35,6 +35,8 @@ _READ_ONLY = Ignored("it is a read-only field of Azure")
 _SECRET_NAME = matching(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?", "lower-case letters, digits, '-' and '.'")
 
 
+# What Azure exports for a text that is not set.
+_UNLESS_EMPTY = Refused(harmless=lambda value: value == "", schema={"const": ""})
 _NONE_YET = Refused(harmless=lambda value: value == [], schema={"const": []})
 _SWITCHED_OFF = {"type": "object", "properties": {"enabled": {"enum": [False, "false"]}}, "required": ["enabled"]}
 _NO_IDENTITY = {"type": "object", "properties": {"type": any_case("None")}}
@@ -89,7 +91,7 @@ class Configuration(DocumentModel):
     service: Annotated[Unused, Refused()] = None
     max_inactive_revisions: Annotated[Unused, Ignored("inactive revisions are not kept")] = None
     revision_transition_threshold: Annotated[Unused, _AZURE] = None
-    target_label: Annotated[Unused, Refused()] = None
+    target_label: Annotated[Unused, _UNLESS_EMPTY] = None
     runtime: Annotated[Unused, _AZURE] = None
     identity_settings: Annotated[Unused, _AZURE] = None
 
@@ -101,7 +103,7 @@ class Template(DocumentModel):
         Annotated[
             str,
             matching(
-                r"(?!.*--)[a-z]([-a-z0-9]*[a-z0-9])?",
+                r"((?!.*--)[a-z]([-a-z0-9]*[a-z0-9])?)?",
                 "at most 64 lower-case letters, digits and single '-', beginning with a letter",
                 max_length=64,
             ),
@@ -145,7 +147,7 @@ class ContainerApp(DocumentModel):
         Annotated[
             str,
             matching(
-                r"(?!.*--)[a-z]([-a-z0-9]*[a-z0-9])?",
+                r"((?!.*--)[a-z]([-a-z0-9]*[a-z0-9])?)?",
                 "at most 32 lower-case letters, digits and single '-', beginning with a letter",
                 max_length=32,
             ),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from scaler.engine import plugins
+from scaler.manifest import load
 from scaler.model import (
     App,
     HttpGet,
@@ -361,6 +364,18 @@ def test_names_follow_the_rules_of_azure(manifests: Loader, name: str) -> None:
 def test_revision_suffixes_follow_the_rules_of_azure(manifests: Loader, suffix: str) -> None:
     (problem,) = manifests.problems(manifests.app(template=f"revisionSuffix: {suffix}"))
     assert problem.path == "properties.template.revisionSuffix"
+
+
+def test_an_app_as_azure_exports_it_loads_with_warnings() -> None:
+    """What is read-only or not set in Azure is no error; everything that is ignored is named."""
+    example = Path(__file__).parents[3] / "deploy" / "examples" / "aca-exported.yaml"
+    loaded = load([example], scalers=plugins.discover(), environ={"REDIS_PASSWORD": "open-sesame"})
+    (workload,) = loaded.workloads
+    assert (workload.name, workload.policy.min_replicas, workload.policy.max_replicas) == ("checkout", 0, 10)
+    assert [trigger.type for trigger in workload.triggers] == ["redis", "http"]
+    named = {warning.path for warning in loaded.warnings}
+    assert {"id", "systemData", "properties.provisioningState", "properties.latestRevisionName"} <= named
+    assert all(warning.hint.startswith("ignored: ") for warning in loaded.warnings)
 
 
 def test_two_apps_of_one_name_are_refused(manifests: Loader) -> None:
