@@ -82,9 +82,9 @@ def _cause(error: BaseException) -> str:
     found = list(_chain(error))
     for each in found:
         if isinstance(each, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted: {each.verify_message}"
+            return f"its certificate is not trusted: {getattr(each, 'verify_message', '')}"
         if isinstance(each, ssl.SSLError):
-            reason = each.reason or "TLS failed"
+            reason: str = getattr(each, "reason", None) or "TLS failed"
             hint = "it does not accept our certificate" if "ALERT" in reason else "no TLS with it"
             return f"{hint}: {reason.replace('_', ' ').lower()}"
         if isinstance(each, APIError):

@@ -30,14 +30,21 @@ for module in list(sys.modules.values()):
 """
 
 
-def load(server: DockerServer, name: str, script: Path = http_app.PLAIN) -> None:
-    """Make an image `name` in the engine whose default command is one of the apps, listening at every address."""
+def load(server: DockerServer, name: str, script: Path = http_app.PLAIN, *, interpreter: str = "") -> None:
+    """Make an image `name` in the engine whose default command is one of the apps, listening at every address.
+
+    Args:
+        server: The engine.
+        name: The image's.
+        script: Which app, or any program whose imports the image is to have.
+        interpreter: A further path of the interpreter, such as `/bin/python3`.
+    """
     repository, tag = parse_repository_tag(name)
     files, folders = _modules(script)
     start = [os.path.realpath(sys.executable), "-S", str(script)]
     with server.client() as client:
         client.import_image(
-            src=_tar(files | _libraries(files)),
+            src=_tar(files | _libraries(files), interpreter.lstrip("/")),
             repository=repository,
             tag=tag or "latest",
             changes=[f"CMD {json.dumps(start)}", "ENV HOST=0.0.0.0", f"ENV PYTHONPATH={':'.join(folders)}"],
@@ -64,12 +71,16 @@ def _libraries(files: Iterable[Path]) -> set[Path]:
     return {Path(path) for path in re.findall(r"(?:=> |^\s+)(/\S+) \(", listed.stdout, flags=re.MULTILINE)}
 
 
-def _tar(files: Iterable[Path]) -> bytes:
+def _tar(files: Iterable[Path], interpreter: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         entry = tarfile.TarInfo("tmp")
         entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
         tar.addfile(entry)
+        if interpreter:
+            entry = tarfile.TarInfo(interpreter)
+            entry.type, entry.linkname = tarfile.SYMTYPE, os.path.realpath(sys.executable)
+            tar.addfile(entry)
         for file in sorted(files):
             # Under the same paths as here, so that everything is found again; links become what they lead to.
             content = file.read_bytes()
