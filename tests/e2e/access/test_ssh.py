@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scaler.actuators.docker.client import EngineClient
+from scaler.ports.errors import EngineUnavailable
 from scaler.testing.polling import eventually
 from scaler.testing.servers.docker_tls import TlsDockerServer
 from scaler.testing.servers.registry import RegistryServer
@@ -95,27 +98,29 @@ def test_a_connection_that_breaks_is_made_again(engine: TlsDockerServer, sshd: S
         eventually(lambda: len(engine.replicas()) == 3, within_s=60, what="3 replicas on its return")
 
 
-def test_who_is_not_known_is_not_trusted(engine: TlsDockerServer, sshd: SshServer, tmp_path: Path) -> None:
+async def test_who_is_not_known_is_not_trusted(
+    engine: TlsDockerServer, sshd: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither a host without a key in known_hosts, though ssh's configuration says so, nor one with another."""
 
-    def told(url: str, env: dict[str, str]) -> str:
-        service = ServiceProcess(tmp_path, None, actuator="docker", env={"DOCKER_HOST": url, **env})
-        done = service.command("validate", "--compose")
-        assert done.returncode == 1
-        return done.stderr
+    async def told(url: str, env: dict[str, str]) -> str:
+        monkeypatch.setenv("PATH", env["PATH"])
+        client = EngineClient(url, threads=1, timeout_s=30)
+        with contextlib.closing(client), pytest.raises(EngineUnavailable) as caught:
+            await client.call(lambda api: api.ping())
+        return str(caught.value)
 
     env, url = sshd.client(tmp_path), sshd.url(socket_of(engine))
     known = sshd.known_hosts.read_text()
     sshd.known_hosts.write_text("")
-    assert "not reached over ssh: Host key verification failed." in told(url, env)
+    assert "not reached over ssh: Host key verification failed." in await told(url, env)
     assert sshd.known_hosts.read_text() == ""
     sshd.make_key(tmp_path / "other")
     place, _ = known.split(" ", 1)
     sshd.known_hosts.write_text(f"{place} {(tmp_path / 'other.pub').read_text()}")
-    assert "not reached over ssh: Host key verification failed." in told(url, env)
+    assert "not reached over ssh: Host key verification failed." in await told(url, env)
     assert sshd.logins() == 0
     sshd.known_hosts.write_text(known)
-    assert "Permission denied (publickey)" in told(url, sshd.client(tmp_path, identity=tmp_path / "other"))
-    assert "(over ssh, socket /nowhere/docker.sock on 127.0.0.1" in told(
-        sshd.url("/nowhere/docker.sock"), sshd.client(tmp_path)
-    )
+    assert "Permission denied (publickey)" in await told(url, sshd.client(tmp_path, identity=tmp_path / "other"))
+    nowhere = sshd.url("/nowhere/docker.sock")
+    assert "(over ssh, socket /nowhere/docker.sock on 127.0.0.1" in await told(nowhere, sshd.client(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from scaler.actuators.docker.client import EngineClient
+from scaler.ports.errors import EngineUnavailable
 from scaler.testing.polling import eventually
 from scaler.testing.servers.docker_tls import TlsDockerServer, write_certificates
 from scaler.testing.servers.registry import RegistryServer
@@ -55,13 +58,6 @@ def test_replicas_come_and_go(engine: TlsDockerServer, tmp_path: Path) -> None:
     assert service.events("actuator_bug", "service_task_failed") == []
 
 
-def refused(tmp_path: Path, env: Mapping[str, str]) -> str:
-    """Return what the command prints that needs the engine and cannot have it."""
-    done = ServiceProcess(tmp_path, None, actuator="auto", env=env).command("validate", "--compose")
-    assert done.returncode != 0
-    return done.stderr
-
-
 def test_a_context_names_an_engine_too(engine: TlsDockerServer, tmp_path: Path) -> None:
     """One that docker's own command made."""
     certificates = write_certificates(tmp_path / "certificates", engine.ca)
@@ -72,23 +68,35 @@ def test_a_context_names_an_engine_too(engine: TlsDockerServer, tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_wrong_certificates_are_told_apart(engine: TlsDockerServer, tmp_path: Path) -> None:
+async def test_wrong_certificates_are_told_apart(
+    engine: TlsDockerServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An engine that we do not trust, one that does not trust us, none at all, and half of what is needed."""
+
+    async def refused(env: Mapping[str, str]) -> str:
+        with monkeypatch.context() as variables:
+            for name, value in env.items():
+                variables.setenv(name, value)
+            client = EngineClient(None, threads=1, timeout_s=30)
+            with contextlib.closing(client), pytest.raises(EngineUnavailable) as caught:
+                await client.call(lambda api: api.ping())
+        return str(caught.value)
+
     other = trustme.CA()
     certificates = write_certificates(tmp_path / "untrusted", engine.ca, trusted=other)
-    assert "its certificate is not trusted: unable to get local issuer" in refused(tmp_path, tls(engine, certificates))
+    assert "its certificate is not trusted: unable to get local issuer" in await refused(tls(engine, certificates))
 
     certificates = write_certificates(tmp_path / "strange", other, trusted=engine.ca)
-    assert "it does not accept our certificate: " in refused(tmp_path, tls(engine, certificates))
+    assert "it does not accept our certificate: " in await refused(tls(engine, certificates))
 
     (certificates / "cert.pem").unlink()
-    told = refused(tmp_path, tls(engine, certificates))
+    told = await refused(tls(engine, certificates))
     assert f"DOCKER_CERT_PATH: the folder {certificates} has not all certificates" in told
     (certificates / "key.pem").unlink()
-    assert "it does not accept our certificate: " in refused(tmp_path, tls(engine, certificates))
+    assert "it does not accept our certificate: " in await refused(tls(engine, certificates))
 
-    assert "Client sent an HTTP request to an HTTPS server" in refused(tmp_path, {"DOCKER_HOST": engine.tcp})
-    assert "there is no docker context 'none'" in refused(tmp_path, {"DOCKER_CONTEXT": "none"})
+    assert "Client sent an HTTP request to an HTTPS server" in await refused({"DOCKER_HOST": engine.tcp})
+    assert "there is no docker context 'none'" in await refused({"DOCKER_CONTEXT": "none"})
 
 
 def test_a_service_with_wrong_certificates_does_not_begin(engine: TlsDockerServer, tmp_path: Path) -> None:
@@ -96,10 +104,9 @@ def test_a_service_with_wrong_certificates_does_not_begin(engine: TlsDockerServe
     manifest = APP.format(image="none").replace("containers: [{", 'containers: [{command: ["sleep", "1000"], ')
     empty = tmp_path / "empty"
     empty.mkdir()
-    for actuator in ("docker", "auto"):
-        service = ServiceProcess(tmp_path, manifest, actuator=actuator, env=tls(engine, empty))
-        done = service.command("run", str(service.manifest), "--actuator", actuator, "--listen", "127.0.0.1:0")
-        assert (done.returncode, "has not all certificates" in done.stderr) == (2, True)
+    service = ServiceProcess(tmp_path, manifest, actuator="docker", env=tls(engine, empty))
+    done = service.command("run", str(service.manifest), "--actuator", "docker", "--listen", "127.0.0.1:0")
+    assert (done.returncode, "has not all certificates" in done.stderr) == (2, True)
     strange = write_certificates(tmp_path / "strange", trustme.CA(), trusted=engine.ca)
     service = ServiceProcess(tmp_path, manifest, actuator="auto", env=tls(engine, strange))
     with service.running():
