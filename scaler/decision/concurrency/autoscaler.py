@@ -64,7 +64,9 @@ def scale(
         wants = counts[0].replicas
     else:
         counts = ()
-    return wants, replace(memory, panic_since=panic_since, panic_replicas=highest, delay=counts)
+    if (panic_since, highest, counts) != (memory.panic_since, memory.panic_replicas, memory.delay):
+        memory = replace(memory, panic_since=panic_since, panic_replicas=highest, delay=counts)
+    return wants, memory
 
 
 def _ceil(count: float) -> int:

@@ -151,12 +151,12 @@ def _settled(
     # What stays as it is: the number in flight, or the average that came with it.
     levels = {value, value if reading.mean is None else _amount(reading.mean)}
     held = 0.0 if count else value
-    moments = [
-        moment
-        for level in levels
-        if (moment := changes_at(rules, trigger.target, after, Steady(count, level, held), now)) is not None
-    ]
-    return replace(proposal, changes_at=min(moments, default=None))
+    earliest = math.inf
+    for level in levels:
+        steady = Steady(count, level, held)
+        moment = changes_at(rules, trigger.target, after, steady, now, before=earliest)
+        earliest = earliest if moment is None else min(earliest, moment)
+    return replace(proposal, changes_at=None if earliest == math.inf else earliest)
 
 
 def _propose(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate, repeat
+from itertools import islice
 
 from scaler.decision.concurrency import autoscaler, delay, windows
 from scaler.model import ConcurrencyPolicy, ConcurrencyState
@@ -13,6 +14,8 @@ from scaler.model import ConcurrencyPolicy, ConcurrencyState
 _HORIZON_S = 120
 # What sums of pieces of a second may differ by.
 _EVEN = 1e-9
+# Averages are rounded to millionths, halves up.
+_MORE_THAN_ROUNDING, _LESS_THAN_ROUNDING = 6e-7, 4e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +34,18 @@ class Steady:
 
 
 def changes_at(
-    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, steady: Steady, now: float
+    rules: ConcurrencyPolicy,
+    target: float,
+    memory: ConcurrencyState,
+    steady: Steady,
+    now: float,
+    *,
+    before: float = math.inf,
 ) -> float | None:
-    """Return a moment before which the count stays, to the second; None when no clock leads to another one."""
+    """Return a moment before which the count stays, to the second; None when no clock leads to another one.
+
+    What comes at or after `before` need not be found.
+    """
     even = _is_even(memory, steady.level)
     moments = []
     if memory.panic_since is not None:
@@ -43,7 +55,7 @@ def changes_at(
     if rules.weighted and not (even and steady.level == 0):
         moments.append(now)  # its shares do not add up to one, so that it moves even then
     elif not even:
-        moved = _averages_move_it_at(rules, target, memory, steady, now)
+        moved = _averages_move_it_at(rules, target, memory, steady, now, before=min((before, *moments)))
         if moved is not None:
             moments.append(moved)
     return max(now, min(moments)) if moments else None
@@ -58,41 +70,44 @@ def _is_even(memory: ConcurrencyState, level: float) -> bool:
 
 
 def _averages_move_it_at(
-    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, steady: Steady, now: float
+    rules: ConcurrencyPolicy, target: float, memory: ConcurrencyState, steady: Steady, now: float, *, before: float
 ) -> float | None:
-    level = steady.level
+    level, held = steady.level, steady.held
     lengths = [windows.length_of(window_s) for window_s in (rules.stable_window_s, rules.panic_window_s)]
     ahead_s = min(max(lengths), _HORIZON_S)
-    instead = memory.in_flight
-    stable, panic = (
-        [
-            max(steady.held, instead if average is None else average)
-            for average in _averages(memory, length, ahead_s, level, now)
-        ]
-        for length in lengths
-    )
-    second = math.floor(now)
+    looked_s = int(min(ahead_s, max(before - math.floor(now), 0)))
+    ahead = [islice(_averages(memory, length, ahead_s, level, now), 2 * looked_s + 2) for length in lengths]
     present: int | None = None
-    told: tuple[int, int] | None = None
-    for index, (for_stable, for_panic) in enumerate(zip(stable, panic, strict=True)):
-        needed = (math.ceil(for_stable / target), math.ceil(for_panic / target))
-        if needed == told:
+    # Between these no average asks for more or fewer than the one before it, so that nothing else need be worked out.
+    low = high = low_panic = high_panic = 0.0
+    for index, (stable, panic) in enumerate(zip(*ahead, strict=True)):
+        if low < stable < high and low_panic < panic < high_panic:
             continue
-        told = needed
+        for_stable, for_panic = max(held, windows.rounded(stable)), max(held, windows.rounded(panic))
         wants, _ = autoscaler.scale(
             rules, target, memory, stable=for_stable, panic=for_panic, ready=steady.ready, now=now
         )
         if present is None:
             present = wants
         elif wants != present:
-            return float(second + index // 2)
-    return float(second + ahead_s) if max(lengths) > ahead_s else None
+            return float(math.floor(now) + index // 2)
+        low, high = _same_count(for_stable, held, target)
+        low_panic, high_panic = _same_count(for_panic, held, target)
+    return float(math.floor(now) + ahead_s) if max(lengths) > ahead_s else None
 
 
-def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float, now: float) -> list[float | None]:
-    """Return the averages at the beginning of each second from now on, the first being now, and at its end.
+def _same_count(average: float, held: float, target: float) -> tuple[float, float]:
+    """Return between what averages, not yet rounded to millionths, the same count is needed."""
+    needed = math.ceil(average / target)
+    low = (needed - 1) * target + _MORE_THAN_ROUNDING
+    return (-math.inf if low <= held else low), needed * target + _LESS_THAN_ROUNDING
 
-    Within a second an average goes one way only, so that these tell.
+
+def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float, now: float) -> Iterator[float]:
+    """Yield the averages at the beginning of each second from now on, the first being now, and at its end.
+
+    Within a second an average goes one way only, so that these tell. One after the other: the first that asks for
+    another count ends the search, which most often is soon.
     """
     second = math.floor(now)
     first = second - length + 1
@@ -100,19 +115,20 @@ def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float,
     for number, request_seconds, known_s in memory.seconds:
         if first <= number <= second:
             requests[number - first], known[number - first] = request_seconds, known_s
-    present, present_known = requests[-1], known[-1]
+    total, total_known_s = sum(requests), sum(known)
+    yield total / total_known_s if total_known_s else memory.in_flight
     rest_s = second + 1 - now
     requests[-1] += level * rest_s
     known[-1] += rest_s
-    # Sums of all before each second; those ahead are full of the level.
-    sums = list(accumulate((*requests, *repeat(level, ahead_s)), initial=0.0))
-    known_sums = list(accumulate((*known, *repeat(1.0, ahead_s)), initial=0.0))
-    averages = []
-    for begin, end in enumerate(range(length, length + ahead_s + 1)):
-        before, known_before = sums[begin], known_sums[begin]
-        so_far, known_so_far = sums[end - 1] - before, known_sums[end - 1] - known_before
-        if not begin:
-            so_far, known_so_far = so_far + present, known_so_far + present_known
-        averages.append(windows.mean(so_far, known_so_far))
-        averages.append(windows.mean(sums[end] - before, known_sums[end] - known_before))
-    return averages
+    total, total_known_s = sum(requests), sum(known)
+    yield total / total_known_s
+    # Seconds ahead come in full of the level; once all are, nothing moves any more.
+    for begin in range(min(ahead_s, length)):
+        total -= requests[begin]
+        total_known_s -= known[begin]
+        yield total / total_known_s if total_known_s else memory.in_flight
+        total += level
+        total_known_s += 1.0
+        yield total / total_known_s
+    for _ in range(2 * (ahead_s - length)):
+        yield level

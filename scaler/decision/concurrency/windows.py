@@ -76,7 +76,12 @@ def average(seconds: Sequence[FlightSecond], second: int, length: int, *, weight
 
 def mean(request_seconds: float, known_s: float) -> float | None:
     """Return the average number in flight, rounded as Knative does; None where no time is known."""
-    return math.floor(request_seconds / known_s * _PARTS + 0.5) / _PARTS if known_s else None
+    return rounded(request_seconds / known_s) if known_s else None
+
+
+def rounded(average: float) -> float:
+    """Return an average as it counts."""
+    return math.floor(average * _PARTS + 0.5) / _PARTS
 
 
 def last_share(length: int) -> float:
