@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import decide, fleet, machine, no_failed_request, outages, reaction, soak, storm
 from benchmarks.ingress import held, hot, routes, step, wake
+from benchmarks.quality import main as quality
 from scaler.observability import logs
 
 ALL = {
@@ -21,7 +22,7 @@ ALL = {
     "held": held.main,
 }
 # Too long to be among all; by name only.
-LONG = {"soak": soak.main, "no_failed_request": no_failed_request.main}
+LONG = {"soak": soak.main, "no_failed_request": no_failed_request.main, "quality": quality.main}
 
 
 def main() -> None:
