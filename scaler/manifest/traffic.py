@@ -13,6 +13,8 @@ from scaler.ports.scaler import TrafficConfig
 # What Azure calls the rule that an app with ingress gets when it has none.
 DEFAULT_RULE = "http-scaler"
 APP_KIND = "ContainerApp"
+# Six readings at the default polling interval; `docs/quality.md` has what others cost and miss.
+COUNTED_SCALE_DOWN_WINDOW_S = 30.0
 # How often requests are counted for a decision when the manifest is silent; one bucket of their windows.
 REQUESTS_POLLING_INTERVAL_S = 1.0
 
@@ -64,10 +66,17 @@ def check_wake(
 def silent_scale_down(triggers: Sequence[Trigger]) -> Direction:
     """Return how a manifest without a `behavior` scales down.
 
-    Knative's rules average over windows of their own: a window after them would smooth twice.
+    Knative's rules average over windows of their own: a window after them would smooth twice. Where sources count what
+    is being worked on, a lower count wanted means that work was done: it is held for as long as an unneeded replica is
+    worth what starting it again costs, several times over. Elsewhere replicas may be at work that nobody counts, and
+    the HPA's window holds.
     """
     if triggers and all(trigger.policy.concurrency is not None for trigger in triggers):
         return Direction(stabilization_window_s=0.0)
+    if triggers and all(
+        trigger.policy.concurrency is not None or trigger.config.counts_in_progress() for trigger in triggers
+    ):
+        return Direction(stabilization_window_s=COUNTED_SCALE_DOWN_WINDOW_S)
     return ScalingPolicy().scale_down
 
 

@@ -51,6 +51,14 @@ class ScalerConfig(BaseModel, ABC):
     def activation(self) -> float:
         """Return the value above which (strictly) the trigger is active."""
 
+    def counts_in_progress(self) -> bool:
+        """Tell whether what is read includes items that are already being worked on.
+
+        Then a count that falls means that work was done, not that it was begun, and without a `behavior` replicas are
+        taken away sooner; see `ScalingPolicy.scale_down`.
+        """
+        return False
+
     def read_timeout_s(self) -> float | None:
         """Return how many seconds one read may take where the parameters say so; None leaves it to the engine (3)."""
         return None

@@ -145,6 +145,13 @@ class RabbitMQConfig(ScalerConfig):
         """The mode, which may have been left out."""
         return self.mode or Mode.QUEUE_LENGTH
 
+    def counts_in_progress(self) -> bool:
+        """Tell whether unacknowledged messages count: the management API's length has them, amqp's has not."""
+        lengths = self.measured_mode is Mode.QUEUE_LENGTH and not self.exclude_unacknowledged
+        # Of a manifest that is only looked at the host may not be known.
+        known = "host" in self.model_fields_set
+        return lengths and known and self.address().scheme.startswith("http")
+
     def target(self) -> float:
         """Return what one replica carries, in the mode's unit."""
         return self.value or self.queue_length or _DEFAULT_LENGTH

@@ -9,16 +9,19 @@ import pytest
 from scaler.manifest.compose.labels import LabelledService, read_labels
 from scaler.model import ConcurrencyPolicy, Direction, MetricType, ScalingPolicy, TriggerPolicy
 from scalers.http.requests import HttpScaler
+from scalers.rabbitmq.queues import RabbitMQScaler
 
 INGRESS = "{ingress: {targetPort: 80}}"
 QUEUE = "{type: queue, metadata: {queueName: jobs, address: here}}"
 SMOOTHED = ScalingPolicy().scale_down
 UNSMOOTHED = Direction(stabilization_window_s=0)
+COUNTED = Direction(stabilization_window_s=30)
+MESSAGES = "{type: rabbitmq, metadata: {queueName: jobs, host: 'http://broker'}}"
 
 
 @pytest.fixture
 def loader(manifests: Any) -> Any:
-    manifests.scalers |= {"http": HttpScaler}
+    manifests.scalers |= {"http": HttpScaler, "rabbitmq": RabbitMQScaler}
     return manifests
 
 
@@ -184,9 +187,12 @@ def test_a_compose_service_of_a_scaled_object_is_refused_too(loader: Any) -> Non
         ("[{http: {metadata: {metric: rate}}}]", SMOOTHED),
         (f"[{{http: {{}}}}, {{custom: {QUEUE}}}]", SMOOTHED),
         (f"[{{custom: {QUEUE}}}, {{http: {{}}}}]", SMOOTHED),
+        (f"[{{custom: {MESSAGES}}}]", COUNTED),
+        (f"[{{custom: {MESSAGES}}}, {{http: {{}}, name: http}}]", COUNTED),
+        (f"[{{custom: {MESSAGES}}}, {{custom: {QUEUE}, name: other}}]", SMOOTHED),
     ],
 )
-def test_only_knative_s_windows_take_the_place_of_the_300_seconds(loader: Any, rules: str, window: Direction) -> None:
+def test_what_is_counted_decides_how_long_a_count_is_held(loader: Any, rules: str, window: Direction) -> None:
     assert policy(loader, web(loader, f"{{rules: {rules}}}")).scale_down == window
 
 
@@ -242,3 +248,12 @@ def test_rules_of_an_app_with_a_scaled_object_are_still_refused(loader: Any) -> 
 def test_where_no_http_scaler_is_installed_the_default_rule_says_so(manifests: Any) -> None:
     (problem,) = manifests.problems(manifests.app("{}", configuration=INGRESS))
     assert problem.expected == "the type of an installed scaler (queue, rotten, share)"
+
+
+def test_a_behavior_brings_the_hpas_window_back(loader: Any) -> None:
+    metadata = "{queueName: jobs, host: 'http://broker'}"
+    scaled = loader.scaled_object(
+        "advanced: {horizontalPodAutoscalerConfig: {behavior: {}}}",
+        triggers=f"[{{type: rabbitmq, metadata: {metadata}}}]",
+    )
+    assert policy(loader, loader.app("{}"), scaled).scale_down.stabilization_window_s == 300

@@ -132,3 +132,20 @@ def test_tls_is_that_of_the_url_with_or_without_the_parameter() -> None:
         assert tls is not None
         assert tls.ca == pem.strip()
     assert config().tls_for(config().address()) is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "counted"),
+    [
+        pytest.param({}, True, id="the management API's length"),
+        pytest.param({"host": "amqp://broker"}, False, id="amqp counts what is ready"),
+        pytest.param({"excludeUnacknowledged": "true"}, False, id="left out"),
+        pytest.param({"mode": "MessageRate", "value": "5"}, False, id="a rate counts nothing"),
+    ],
+)
+def test_unacknowledged_messages_are_in_progress(parameters: dict[str, str], *, counted: bool) -> None:
+    assert config(**parameters).counts_in_progress() is counted
+
+
+def test_of_a_host_that_is_not_known_nothing_is_counted() -> None:
+    assert not RabbitMQConfig.model_construct(queue_name="jobs").counts_in_progress()
