@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import decide, fleet, machine, no_failed_request, outages, reaction, soak, storm
+from benchmarks import day, decide, fleet, machine, no_failed_request, outages, reaction, soak, storm
 from benchmarks.ingress import held, hot, routes, step, wake
 from benchmarks.quality import main as quality
 from scaler.observability import logs
 
 ALL = {
     "decide": decide.main,
+    "day": day.main,
     "fleet": fleet.main,
     "reaction": reaction.main,
     "storm": storm.main,
