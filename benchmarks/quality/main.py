@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks.quality import comparison, plots, report
+from benchmarks.quality import comparison, live, plots, report
 from benchmarks.quality.traces import KINDS
 
 SEED = int(os.environ.get("SCALER_BENCH_SEED", "1"))
@@ -25,3 +25,4 @@ def main() -> None:
             file = PICTURES / f"{work.name}-{name}.png"
             draw(kind, file)
             print(f"drawn: {file}")
+    live.main(SEED)
