@@ -63,6 +63,8 @@ class ServiceProcess:
             if actuator == "process":
                 self._ingress += ("--ingress-internal", f"127.0.0.1:{free_port()}")
         self._env = {**os.environ, **(env or {})}
+        # More of the environment from the next start on.
+        self.variables: Mapping[str, str] = {}
         self._python = str(python)
         self._process: subprocess.Popen[bytes] | None = None
         self._api: ApiClient | None = None
@@ -99,7 +101,7 @@ class ServiceProcess:
                 ],
                 stdout=log,
                 stderr=log,
-                env=self._env,
+                env={**self._env, **self.variables},
             )
         deadline = time.monotonic() + _START_DEADLINE_S
         while not (self._decided() and self._listens()):
@@ -149,6 +151,11 @@ class ServiceProcess:
         if self._process is None:
             raise RuntimeError("the service does not run")
         return self._process.pid
+
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended by itself; None while it runs, or was ended by who started it."""
+        return self._process.poll() if self._process is not None else None
 
     @property
     def log(self) -> str:

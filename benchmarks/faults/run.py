@@ -1,0 +1,124 @@
+"""One run: chooses faults, strikes, looks, and prints the account."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from benchmarks import machine
+from benchmarks.faults import disk, kinds
+from benchmarks.faults.fault import Fault
+from benchmarks.faults.invariants import Invariants
+from benchmarks.faults.settings import Settings
+from benchmarks.faults.world import World, running
+
+
+@dataclass
+class Account:
+    """What was done and what was seen.
+
+    Attributes:
+        done: Faults by kind.
+        broken: Broken invariants, each with its fault.
+        slowest_s: The longest that anything took to settle.
+        requests: Sent to the app with ingress.
+        jobs: Worked off.
+    """
+
+    done: Counter[str] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+    slowest_s: float = 0.0
+    requests: int = 0
+    jobs: int = 0
+
+
+def main() -> None:
+    """Run as the environment says.
+
+    Raises:
+        SystemExit: An invariant was broken, or faults are missing.
+    """
+    settings, account, began = Settings.of_environment(), Account(), time.monotonic()
+    print(f"{settings.count} faults, seed {settings.seed}, worlds {', '.join(settings.worlds)}", flush=True)
+    for number, name in enumerate(settings.worlds):
+        share = settings.count // len(settings.worlds) + (number < settings.count % len(settings.worlds))
+        seed = settings.seed + number
+        with running(name, seed=seed, source_names=settings.sources, mounted=disk.possible()) as world:
+            _strike(world, share, settings, account, deadline=began + settings.limit_s)
+            account.requests += world.client.tally.requests.total()
+            account.jobs += world.jobs.total if world.jobs else 0
+    _print_summary(settings, account, time.monotonic() - began)
+    if account.broken or account.done.total() < settings.count:
+        raise SystemExit(f"{len(account.broken)} invariants broken, {account.done.total()} of {settings.count} faults")
+
+
+def _strike(world: World, count: int, settings: Settings, account: Account, *, deadline: float) -> None:
+    invariants = Invariants(world, settings.settle_s)
+    world.change_levels(most=len(world.levels))
+    account.broken += _told("at the start", invariants.begin())
+    for fault in _chosen(world, count, settings):
+        if time.monotonic() > deadline:
+            break
+        print(f"{datetime.now(UTC):%H:%M:%S.%f} {world.name}: {fault.name}", end=" ", flush=True)
+        began = time.monotonic()
+        try:
+            details = fault.strike(world)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the run goes on and says so
+            details = ""
+            account.broken += _told(f"{world.name}: {fault.name}", [f"it could not be undone: {error!r}"])
+        struck = time.monotonic()
+        broken = invariants.check(fault)
+        print(f"({details}) {struck - began:.1f} s, well after {time.monotonic() - struck:.1f} s", flush=True)
+        account.broken += _told(f"{world.name}: {fault.name}", broken)
+        account.done[f"{world.name}: {fault.name}"] += 1
+        if broken:
+            _keep(world)
+            if world.service.exit_status is not None:
+                world.start_service()
+    account.slowest_s = max(account.slowest_s, invariants.slowest_s)
+
+
+def _chosen(world: World, count: int, settings: Settings) -> list[Fault]:
+    """Return every kind that works here once, in any order, and then any; kinds that were asked for only."""
+    works = [it for it in kinds.ALL.values() if (not settings.kinds or it.name in settings.kinds) and it.works(world)]
+    chance: random.Random = world.chance
+    first = chance.sample(works, min(count, len(works)))
+    more = chance.choices(works, [it.weight for it in works], k=count - len(first))
+    return first + more
+
+
+def _told(where: str, broken: list[str]) -> list[str]:
+    for text in broken:
+        print(f"\n  broken: {text}", flush=True)
+    return [f"{where}: {text}" for text in broken]
+
+
+def _keep(world: World) -> None:
+    """Leave the log where it can be read after the run."""
+    shutil.copy(world.folder / "service.log", "/tmp/scaler-faults-service.log")  # noqa: S108 - said in the documentation
+
+
+def _print_summary(settings: Settings, account: Account, seconds: float) -> None:
+    print(f"\n{account.done.total()} faults in {seconds:.0f} s, seed {settings.seed}")
+    for name, times in sorted(account.done.items()):
+        print(f"  {times:4d} {name}")
+    print(f"settled after {account.slowest_s:.1f} s at most; {account.requests} requests, {account.jobs} jobs")
+    print(f"machine: {machine.describe()}, {', '.join(_versions())}")
+    for text in account.broken:
+        print(f"broken: {text}")
+    print(f"broken invariants: {len(account.broken)}", flush=True)
+
+
+def _versions() -> list[str]:
+    commands = {"redis-server": "--version", "dockerd": "--version", "prometheus": "--version"}
+    found = []
+    for program, option in commands.items():
+        if (path := shutil.which(program)) is not None:
+            told = subprocess.run([path, option], capture_output=True, text=True, check=False)
+            found.append((told.stdout or told.stderr).splitlines()[0][:60].strip())
+    return found
