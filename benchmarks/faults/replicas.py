@@ -123,14 +123,10 @@ class Containers(Yard):
             for labels in ({}, {"io.scaler.owner": "somebody-else", "io.scaler.workload": "list"}):
                 made = client.create_container(estate.IMAGE, labels=labels, host_config=host)
                 client.start(made["Id"])
-        self._strangers = set(self.strangers())
 
     def found(self) -> list[Found]:
         """See `Yard.found`."""
-        try:
-            owner = open_unlocked(self._state_dir).owner
-        except ConfigError as error:
-            raise NotSeen(str(error)) from error
+        owner = self._owner()
         return [
             Found(
                 it["Id"],
@@ -149,12 +145,16 @@ class Containers(Yard):
 
     def strangers(self) -> Sequence[str]:
         """See `Yard.strangers`."""
-        # Those of owners that have ended, too: nobody's.
-        mine = "" if not self._state_dir.exists() else open_unlocked(self._state_dir).owner
-        return sorted(it["Id"] for it in self._listed() if it["Labels"].get("io.scaler.owner", "") != mine or not mine)
+        return sorted(it["Id"] for it in self._listed() if it["Labels"].get("io.scaler.owner") != self._owner())
 
     def close(self) -> None:
         """See `Yard.close`; they go with the engine."""
+
+    def _owner(self) -> str:
+        try:
+            return open_unlocked(self._state_dir).owner
+        except ConfigError as error:
+            raise NotSeen(str(error)) from error
 
     def _listed(self) -> list[dict[str, Any]]:
         try:

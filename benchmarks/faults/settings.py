@@ -43,7 +43,7 @@ class Settings:
             seed=int(seed),
             count=int(count),
             worlds=words("WORLDS", "process docker"),
-            kinds=words("KINDS"),
+            kinds=tuple(name.strip() for name in os.environ.get("SCALER_FAULTS_KINDS", "").split(",") if name.strip()),
             sources=words("SOURCES"),
             settle_s=float(settle),
             limit_s=float(limit),

@@ -144,7 +144,11 @@ def _sick(*command: str, image: str = estate.IMAGE) -> Callable[[World], str]:
             world.start_service()
         del world.manifests[estate.SICK]
         world.write()
-        eventually(lambda: _count(world, estate.SICK) == 0, what="nothing of what was not well", within_s=90)
+        eventually(
+            lambda: not _known(world) and _count(world, estate.SICK) == 0,
+            what="nothing of what was not well",
+            within_s=90,
+        )
         return "and the service killed" if killed else ""
 
     return strike
