@@ -95,6 +95,7 @@ def _limits(world: World) -> str:
     world.watch.close([name])
     scale["maxReplicas"] = 1
     world.write()
+    eventually(lambda: _most(world, name) == 1, what=f"the limit of {name}", within_s=60)
     eventually(lambda: _count(world, name) <= 1, what=f"at most one of {name}", within_s=60)
     world.watch.forget(name)
     scale["maxReplicas"] = estate.MOST
@@ -120,7 +121,7 @@ def _gone_and_back(world: World) -> str:
     documents = world.manifests.pop(name)
     world.watch.forget(name)
     world.write()
-    eventually(lambda: _count(world, name) == 0, what=f"no replica of {name}", within_s=60)
+    eventually(lambda: _gone(world, name), what=f"nothing of {name}", within_s=90)
     world.watch.forget(name)
     world.manifests[name] = documents
     world.write()
@@ -144,11 +145,7 @@ def _sick(*command: str, image: str = estate.IMAGE) -> Callable[[World], str]:
             world.start_service()
         del world.manifests[estate.SICK]
         world.write()
-        eventually(
-            lambda: not _known(world) and _count(world, estate.SICK) == 0,
-            what="nothing of what was not well",
-            within_s=90,
-        )
+        eventually(lambda: _gone(world, estate.SICK), what="nothing of what was not well", within_s=90)
         return "and the service killed" if killed else ""
 
     return strike
@@ -156,6 +153,14 @@ def _sick(*command: str, image: str = estate.IMAGE) -> Callable[[World], str]:
 
 def _known(world: World) -> bool:
     return any(view.name == estate.SICK for view in world.service.api.workloads())
+
+
+def _most(world: World, name: str) -> int:
+    return world.service.api.workload(name).max_replicas
+
+
+def _gone(world: World, name: str) -> bool:
+    return all(view.name != name for view in world.service.api.workloads()) and _count(world, name) == 0
 
 
 def _count(world: World, name: str) -> int:
