@@ -95,12 +95,15 @@ def on_schedule(*, docker: bool) -> Documents:
     return [made]
 
 
-def scheduled(wall_s: float) -> int:
-    """Return what the schedule wants at a moment; night windows begin and end outside the hour that is changed."""
+def scheduled(wall_s: float) -> tuple[int, int]:
+    """Return the least and the most that the schedule lets be at a moment.
+
+    The night begins and ends outside the hour that is changed. What it wanted holds for 300 s, or until there is none.
+    """
     moment = datetime.fromtimestamp(wall_s, UTC).astimezone(_ZONE)
     clock = timedelta(hours=moment.hour, minutes=moment.minute)
     night = timedelta(hours=1, minutes=30) <= clock < timedelta(hours=3, minutes=30)
-    return _NIGHT if night else _EVEN if moment.minute % 2 == 0 else 0
+    return (_NIGHT, _NIGHT) if night else (_EVEN, _NIGHT) if moment.minute % 2 == 0 else (0, 0)
 
 
 def serving(folder: Path, *, docker: bool) -> Documents:

@@ -102,8 +102,7 @@ class Invariants:
         if name in self.world.levels:
             return self.world.watch.wanted(name, self.world.levels[name])
         if name == estate.CRON:
-            wanted = estate.scheduled(self.world.wall_s())
-            return wanted, wanted
+            return estate.scheduled(self.world.wall_s())
         if name == estate.WEB:
             return 1, estate.MOST
         if name == estate.SICK:
