@@ -104,7 +104,7 @@ class Invariants:
         if name == estate.CRON:
             return estate.scheduled(self.world.wall_s())
         if name == estate.WEB:
-            return 1, estate.MOST
+            return 0, estate.MOST
         if name == estate.SICK:
             return 0, estate.MOST  # it is about to go
         return 0, estate.MOST

@@ -65,21 +65,20 @@ def _strike(world: World, count: int, settings: Settings, account: Account, *, d
         if time.monotonic() > deadline:
             break
         print(f"{datetime.now(UTC):%H:%M:%S.%f} {world.name}: {fault.name}", end=" ", flush=True)
-        began = time.monotonic()
+        began, broken, details = time.monotonic(), [], ""
         try:
             details = fault.strike(world)
         except Exception as error:  # noqa: BLE001 - whatever it was, the run goes on and says so
-            details = ""
-            account.broken += _told(f"{world.name}: {fault.name}", [f"it could not be undone: {error!r}"])
+            broken.append(f"it could not be done and undone: {error!r}")
         struck = time.monotonic()
-        broken = invariants.check(fault)
+        if not broken or world.service.runs:
+            broken += invariants.check(fault)
         print(f"({details}) {struck - began:.1f} s, well after {time.monotonic() - struck:.1f} s", flush=True)
         account.broken += _told(f"{world.name}: {fault.name}", broken)
         account.done[f"{world.name}: {fault.name}"] += 1
         if broken:
             _keep(world)
-            if world.service.exit_status is not None:
-                world.start_service()
+            _mend(world)
     account.slowest_s = max(account.slowest_s, invariants.slowest_s)
 
 
@@ -96,6 +95,16 @@ def _told(where: str, broken: list[str]) -> list[str]:
     for text in broken:
         print(f"\n  broken: {text}", flush=True)
     return [f"{where}: {text}" for text in broken]
+
+
+def _mend(world: World) -> None:
+    """Let the run go on."""
+    for source in world.sources.values():
+        if not source.server.runs:
+            source.server.start()
+    if not world.service.runs:
+        world.service.kill()
+        world.start_service()
 
 
 def _keep(world: World) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.faults import estate, sources
+from benchmarks.faults.callers import calling
 from benchmarks.faults.jobs import Jobs
 from benchmarks.faults.replicas import Containers, Processes, Yard
 from benchmarks.faults.sources import Source
@@ -23,8 +24,6 @@ from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.redis import RedisServer
 
 _KINDS: Mapping[Kind, float] = {Kind.GET: 10, Kind.SLOW: 2, Kind.POST: 3, Kind.DIGEST: 2, Kind.STREAM: 2}
-_CALLERS = 3
-_PAUSE_S = 0.2
 
 
 @dataclass
@@ -136,7 +135,7 @@ def running(actuator: str, *, seed: int, source_names: tuple[str, ...], mounted:
             stack.enter_context(world.jobs.running())
         stack.enter_context(world.service.running())
         stack.enter_context(world.watch.running())
-        stack.enter_context(world.client.steadily(_CALLERS, pause_s=_PAUSE_S))
+        stack.enter_context(calling(world.client, seed=seed))
         yield world
 
 

@@ -153,9 +153,9 @@ class ServiceProcess:
         return self._process.pid
 
     @property
-    def exit_status(self) -> int | None:
-        """How it ended by itself; None while it runs, or was ended by who started it."""
-        return self._process.poll() if self._process is not None else None
+    def runs(self) -> bool:
+        """Whether it was started, and has not ended since."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:

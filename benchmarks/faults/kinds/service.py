@@ -9,8 +9,12 @@ from benchmarks.faults import estate
 from benchmarks.faults.fault import Fault
 from benchmarks.faults.replicas import NotSeen
 from benchmarks.faults.world import World
+from scaler.model import ReplicaState
+from scaler.testing.polling import eventually
 
 _PATIENCE_S = 10.0
+_DRAIN_S = 20.0
+_LEAVING = {ReplicaState.DRAINING, ReplicaState.STOPPING}
 
 
 def _kill(world: World) -> str:
@@ -60,6 +64,21 @@ def _in_scale_down(world: World) -> str:
     return f"with {gone} gone"
 
 
+def _in_drain(world: World) -> str:
+    """While a replica that answers requests is taken out, with requests under way."""
+    with world.client.steadily(2 * estate.MOST):
+        eventually(lambda: world.service.ready(estate.WEB) >= 3, what="several that answer", within_s=60)
+    seen = False
+    deadline = time.monotonic() + _DRAIN_S
+    with world.client.steadily(1):
+        while not seen and time.monotonic() < deadline:
+            seen = any(it.state in _LEAVING for it in world.service.api.workload(estate.WEB).replicas)
+        world.kill_service()
+        time.sleep(world.chance.uniform(0, 1))
+        world.start_service()
+    return "with one on its way" if seen else "but none was seen"
+
+
 def _in_state_write(world: World) -> str:
     """Right when the database is written."""
     files = [world.service.state_dir / name for name in ("state.db", "state.db-wal")]
@@ -102,6 +121,7 @@ FAULTS = (
     Fault("service killed", _kill, weight=3, quick=True),
     Fault("service killed in a scale-up", _in_scale_up, weight=2, quick=True),
     Fault("service killed in a scale-down", _in_scale_down, weight=2),
+    Fault("service killed in a drain", _in_drain, weight=2),
     Fault("service killed in a state write", _in_state_write, weight=2, quick=True),
     Fault("service killed again and again", _twice),
     Fault("service stopped", _stopped, quick=True),
