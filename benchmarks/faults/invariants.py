@@ -23,11 +23,17 @@ _ROWS = 3
 
 @dataclass
 class Invariants:
-    """Looks at one world; remembers what was there before."""
+    """Looks at one world; remembers what was there before.
+
+    Attributes:
+        slowest_s: The longest that counts took to be right.
+        took_s: How long each look of the last check took.
+    """
 
     world: World
     settle_s: float
     slowest_s: float = 0.0
+    took_s: dict[str, float] = field(default_factory=dict)
     _strangers: list[str] = field(default_factory=list)
     _failures: int = 0
     _repeated: set[str] = field(default_factory=set)
@@ -45,12 +51,20 @@ class Invariants:
 
     def check(self, fault: Fault) -> list[str]:
         """Wait until everything is as it should be, and return all that is not."""
-        broken = [*self._settled()]
-        broken += self._others()
-        broken += self._requests(fault)
-        broken += self._jobs(fault)
-        broken += self._outputs.problems()
-        broken += self._resources.problems()
+        looks: dict[str, Callable[[], list[str]]] = {
+            "counts": self._settled,
+            "others": self._others,
+            "requests": lambda: self._requests(fault),
+            "jobs": lambda: self._jobs(fault),
+            "outputs": self._outputs.problems,
+            "resources": self._resources.problems,
+        }
+        broken = []
+        self.took_s = {}
+        for name, look in looks.items():
+            began = time.monotonic()
+            broken += look()
+            self.took_s[name] = time.monotonic() - began
         seen, self.world.watch.broken = self.world.watch.broken, []
         if not fault.states_lost:
             broken += [f"{text} ({times} times)" for text, times in Counter(seen).items()]

@@ -73,7 +73,11 @@ def _strike(world: World, count: int, settings: Settings, account: Account, *, d
         struck = time.monotonic()
         if not broken or world.service.runs:
             broken += invariants.check(fault)
-        print(f"({details}) {struck - began:.1f} s, well after {time.monotonic() - struck:.1f} s", flush=True)
+        looks = ", ".join(f"{name} {seconds:.1f}" for name, seconds in invariants.took_s.items())
+        print(
+            f"({details}) {struck - began:.1f} s, all looked at after {time.monotonic() - struck:.1f} s ({looks})",
+            flush=True,
+        )
         account.broken += _told(f"{world.name}: {fault.name}", broken)
         account.done[f"{world.name}: {fault.name}"] += 1
         if broken:
