@@ -19,6 +19,7 @@ from scaler.ports.errors import ConfigError
 _LOOK_S = 0.25
 # Counts must be seen to be right so often in a row.
 _ROWS = 3
+_ANSWERS = 3
 
 
 @dataclass
@@ -157,7 +158,7 @@ class Invariants:
         """See that it is asked and answers after all this."""
         before = self.world.client.tally.requests.total()
         deadline = time.monotonic() + self.settle_s
-        while self.world.client.tally.requests.total() < before + 5:
+        while self.world.client.tally.requests.total() < before + _ANSWERS:
             if time.monotonic() > deadline:
                 return ["requests are not answered any more"]
             time.sleep(_LOOK_S)

@@ -10,6 +10,7 @@ from benchmarks.faults import estate
 from benchmarks.faults.secrets import leaked
 from scaler.testing.http_service import HttpService
 
+_EVERY = 3
 _COMMANDS = (("status",), ("explain", estate.WEB), ("explain", "list"), ("validate",))
 
 
@@ -47,8 +48,11 @@ class Outputs:
                     yield f"a bug is counted: {line}"
 
     def _command(self) -> Iterator[str]:
-        # One after each fault: each is a process that loads everything.
-        command, self._turn = _COMMANDS[self._turn % len(_COMMANDS)], self._turn + 1
+        # Not all of them after every fault: each is a process that loads everything.
+        turn, self._turn = self._turn, self._turn + 1
+        if turn % _EVERY:
+            return
+        command = _COMMANDS[turn // _EVERY % len(_COMMANDS)]
         if command == ("validate",):
             command = ("validate", str(self._service.manifest))
         done = self._service.command(*command)
