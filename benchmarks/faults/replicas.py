@@ -85,7 +85,8 @@ class Processes(Yard):
         for name in (folder.name for folder in Path("/proc").iterdir()):
             if not name.isdigit():
                 continue
-            with suppress(OSError, psutil.Error):
+            # One that is not yet what it is to become has another environment.
+            with suppress(OSError, psutil.Error, KeyError):
                 works_in = str(Path(f"/proc/{name}/cwd").readlink())
                 if not works_in.startswith(self._folder) or os.getpgid(int(name)) != int(name):
                     continue
