@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from benchmarks import machine
 from benchmarks.faults import disk, kinds
@@ -112,8 +113,13 @@ def _mend(world: World) -> None:
 
 
 def _keep(world: World) -> None:
-    """Leave the log where it can be read after the run."""
+    """Leave the log, and what Envoy counted, where it can be read after the run."""
     shutil.copy(world.folder / "service.log", "/tmp/scaler-faults-service.log")  # noqa: S108 - said in the documentation
+    admin = world.service.state_dir / "ingress" / "envoy" / "admin.sock"
+    told = subprocess.run(
+        ["curl", "--silent", "--unix-socket", admin, "http://envoy/stats"], capture_output=True, check=False
+    )
+    Path("/tmp/scaler-faults-envoy.stats").write_bytes(told.stdout)  # noqa: S108 - said in the documentation
 
 
 def _print_summary(settings: Settings, account: Account, seconds: float) -> None:
