@@ -142,7 +142,7 @@ class ServiceProcess:
             text=True,
             check=False,
             env={**self._env, "SCALER_STATE_DIR": str(self.state_dir)},
-            timeout=60,
+            timeout=180,
         )
 
     @property
