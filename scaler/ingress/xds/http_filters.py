@@ -27,8 +27,9 @@ ROUTER = "envoy.filters.http.router"
 # The holding service ends each hold by itself; this only bounds one that hangs without having died.
 LONGEST_HOLD_S = 24 * 3600.0
 
-# While the service is being restarted, holds are asked for again: with these back-offs for at least half a minute.
-_RETRIES = 60
+# While the service is away, holds are asked for again. Envoy draws each back-off anew between zero and its bound, so
+# that it waits for half of it on average: in all as long as a hold without a `hold.timeout` of its own.
+_RETRIES = 500
 _FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 1.0
 # Envoy takes the longest back-off for the time-out of each try, too (1.40, Utility::convertCoreToRouteRetryPolicy), and
