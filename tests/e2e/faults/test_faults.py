@@ -15,11 +15,9 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 KINDS = (
     "service killed in a scale-up",
-    "service killed in a state write",
     "redis killed",
     "replicas removed",
     "Envoy killed",
-    "no descriptors left",
     "manifest broken",
 )
 
