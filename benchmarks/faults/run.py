@@ -82,7 +82,8 @@ def _strike(world: World, count: int, settings: Settings, account: Account, *, d
         account.broken += _told(f"{world.name}: {fault.name}", broken)
         account.done[f"{world.name}: {fault.name}"] += 1
         if broken:
-            _keep(world)
+            if settings.keep is not None:
+                _keep(world, settings.keep)
             _mend(world)
     account.slowest_s = max(account.slowest_s, invariants.slowest_s)
 
@@ -112,14 +113,14 @@ def _mend(world: World) -> None:
         world.start_service()
 
 
-def _keep(world: World) -> None:
-    """Leave the log, and what Envoy counted, where it can be read after the run."""
-    shutil.copy(world.folder / "service.log", "/tmp/scaler-faults-service.log")  # noqa: S108 - said in the documentation
+def _keep(world: World, folder: Path) -> None:
+    """Copy the log, and what Envoy counted, where they can be read after the run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(world.folder / "service.log", folder / "service.log")
     admin = world.service.state_dir / "ingress" / "envoy" / "admin.sock"
-    told = subprocess.run(
-        ["curl", "--silent", "--unix-socket", admin, "http://envoy/stats"], capture_output=True, check=False
-    )
-    Path("/tmp/scaler-faults-envoy.stats").write_bytes(told.stdout)  # noqa: S108 - said in the documentation
+    command = ["curl", "--silent", "--unix-socket", admin, "http://envoy/stats"]
+    told = subprocess.run(command, capture_output=True, check=False)
+    (folder / "envoy.stats").write_bytes(told.stdout)
 
 
 def _print_summary(settings: Settings, account: Account, seconds: float) -> None:

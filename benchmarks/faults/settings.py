@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 _SEED = "20261121"
 
@@ -20,6 +21,7 @@ class Settings:
         sources: Names of the sources that take part; none are all.
         settle_s: How long everything may take to be as it should after a fault.
         limit_s: No fault is begun after so long.
+        keep: Where the log is left when something was broken, if anywhere.
     """
 
     seed: int
@@ -29,6 +31,7 @@ class Settings:
     sources: tuple[str, ...]
     settle_s: float
     limit_s: float
+    keep: Path | None
 
     @classmethod
     def of_environment(cls) -> Settings:
@@ -47,4 +50,5 @@ class Settings:
             sources=words("SOURCES"),
             settle_s=float(settle),
             limit_s=float(limit),
+            keep=Path(folder) if (folder := os.environ.get("SCALER_FAULTS_KEEP")) else None,
         )
