@@ -118,7 +118,7 @@ def _keep(world: World, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(world.folder / "service.log", folder / "service.log")
     admin = world.service.state_dir / "ingress" / "envoy" / "admin.sock"
-    command = ["curl", "--silent", "--unix-socket", admin, "http://envoy/stats"]
+    command = ["curl", "--silent", "--unix-socket", str(admin), "http://envoy/stats"]
     told = subprocess.run(command, capture_output=True, check=False)
     (folder / "envoy.stats").write_bytes(told.stdout)
 
