@@ -108,6 +108,8 @@ def _mend(world: World) -> None:
     for source in world.sources.values():
         if not source.server.runs:
             source.server.start()
+    if world.engine is not None and not world.engine.runs:
+        world.start_engine()
     if not world.service.runs:
         world.service.kill()
         world.start_service()

@@ -62,7 +62,7 @@ def _engine_killed(world: World) -> str:
     world.change_levels()
     away_s = world.chance.uniform(0, 5)
     time.sleep(away_s)
-    engine.start(timeout_s=90)
+    world.start_engine()
     return f"away {away_s:.1f} s"
 
 
@@ -75,7 +75,7 @@ def _engine_and_service_killed(world: World) -> str:
     time.sleep(world.chance.uniform(0, 1.5))
     engine.kill()
     world.kill_service()
-    engine.start(timeout_s=90)
+    world.start_engine()
     world.start_service()
     return ""
 

@@ -58,6 +58,11 @@ class DockerServer:
         """Whether this engine is a child of ours."""
         return self._folder is not None
 
+    @property
+    def runs(self) -> bool:
+        """Whether the private engine was started, and not stopped or killed since."""
+        return self._process is not None
+
     def __enter__(self) -> Self:
         url = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
         if not self._always_private and _answers(url):
