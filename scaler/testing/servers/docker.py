@@ -92,6 +92,7 @@ class DockerServer:
                     with contextlib.suppress(APIError):
                         client.remove_container(container["Id"], force=True, v=True)
             self.stop()
+        _end_parts(self._folder)
         if self._bridge:
             subprocess.run(["ip", "link", "delete", self._bridge], check=False)
         for mount in psutil.disk_partitions(all=True):
@@ -176,6 +177,15 @@ def _answers(url: str) -> bool:
             return bool(client.ping())
     except DockerException:
         return False
+
+
+def _end_parts(folder: Path) -> None:
+    """End what a killed engine left behind: its containerd, and the containers with who watches over them."""
+    for part in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in argument for argument in part.info["cmdline"] or ()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in (*part.children(recursive=True), part):
+                    process.kill()
 
 
 def _create_bridge() -> str:
