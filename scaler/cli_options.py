@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scaler.ports.errors import ConfigError, InvalidManifest, InvalidTrace, ScalerError
+from scaler.printable import printable_lines
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -83,10 +84,10 @@ def errors_as_exit_codes() -> Iterator[None]:
             typer.echo(problem, err=True)
         raise typer.Exit(EXIT_CONFIG) from error
     except ConfigError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(printable_lines(f"error: {error}"), err=True)
         raise typer.Exit(EXIT_CONFIG) from error
     except ScalerError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(printable_lines(f"error: {error}"), err=True)
         raise typer.Exit(EXIT_FAILED) from error
 
 

@@ -22,6 +22,7 @@ from scaler.ports.recorder import Recorder
 from scaler.ports.scaler import PushScaler, ReplicaScaler, Scaler, TrafficScaler
 from scaler.ports.statistics import Statistics
 from scaler.ports.traffic import Traffic
+from scaler.printable import printable
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +131,7 @@ class TriggerReader:
                 self._opened.set()
                 await self._relay_pushes(scaler, wake)
         except SourceError as error:
-            self._not_opened = str(error)
+            self._not_opened = printable(str(error))
         except BUGS as error:
             # A plugin may raise anything while it opens or closes; the trigger is unknown meanwhile.
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
@@ -165,7 +166,8 @@ class TriggerReader:
             return _checked(await self._scaler.read())
         except SourceError as error:
             self._logged = error.logged
-            return Reading.failed(f"rejected: {error}" if isinstance(error, Permanent) else str(error))
+            # A source may have said a part of it.
+            return Reading.failed(printable(f"rejected: {error}" if isinstance(error, Permanent) else str(error)))
         except BUGS as error:
             if isinstance(error, asyncio.CancelledError) and being_cancelled():
                 raise

@@ -51,7 +51,7 @@ def describe(value: Any) -> str:
         return "a list"
     if "=" in str(value):
         return "a text with '=' that is not shown"  # such as a connection string, or a variable with its value
-    if isinstance(value, Scalar) and value.plain and value.isprintable():
+    if isinstance(value, Scalar) and value and value.plain and value.isprintable():
         return shorten(value)
     return repr(shorten(str(value)))
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from scaler.model import Reason, TriggerKind
 from scaler.observability.views import DecisionView, TriggerView, WorkloadView
+from scaler.printable import printable
 
 _REASONS = {
     Reason.TRIGGERS: "the triggers want it",
@@ -30,7 +31,7 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
     decision = workload.decision
     if decision is None:
         why = f": {workload.actuation_error}" if workload.actuation_error else ""
-        return [f"{workload.name}: not decided yet{why}"]
+        return [printable(f"{workload.name}: not decided yet{why}")]
     lines = [
         (
             f"{workload.name}: {decision.desired} replicas wanted, {workload.current_replicas} there,"
@@ -45,7 +46,8 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
     if workload.actuation_error is not None:
         lines.append(f"  replicas could not be changed: {workload.actuation_error}")
     lines += [f"  replica {replica.name}: {replica.detail}" for replica in workload.replicas if replica.detail]
-    return lines
+    # What sources, engines and proxies said is in them.
+    return [printable(line) for line in lines]
 
 
 def _describe_trigger(trigger: TriggerView) -> str:

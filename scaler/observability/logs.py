@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from typing import TextIO, cast
+from io import StringIO
+from textwrap import indent
+from typing import Any, TextIO, cast
 
 import structlog
+
+from scaler.printable import printable, printable_lines
 
 
 class _Lossy:
@@ -20,6 +24,48 @@ class _Lossy:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.flush()
+
+
+class _Printable(logging.Formatter):
+    """What libraries log: one line for each message, whatever somebody outside put into it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the standard library's name
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return _indented(super().formatException(ei))
+
+
+def _indented(traceback: str) -> str:
+    """Return it so that no line of an exception's text can pass for an event."""
+    return indent(printable_lines(traceback), "  ")
+
+
+class _Quoted:
+    """A text that the renderer is to show as Python writes it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return repr(self._text)
+
+
+def _printable_values(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep each event on its line: workloads, sources and containers have names and texts of others' making.
+
+    What is no text is shown by its `repr`, which is printable.
+    """
+    return {
+        key: _Quoted(value) if isinstance(value, str) and not value.isprintable() else value
+        for key, value in event.items()
+    }
+
+
+def _traceback(to: TextIO, error: structlog.typing.ExcInfo) -> None:
+    text = StringIO()
+    structlog.dev.plain_traceback(text, error)
+    to.write(_indented(text.getvalue()))
 
 
 def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
@@ -40,7 +86,7 @@ def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
         )
         renderer = [tracebacks, structlog.processors.JSONRenderer()]
     else:
-        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        renderer = [_printable_values, structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -52,4 +98,6 @@ def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy())),
     )
     # Libraries log through the standard module; only what an operator can act on is let through.
-    logging.basicConfig(level=max(threshold, logging.WARNING), stream=sys.stderr, format="%(name)s: %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Printable("%(name)s: %(message)s"))
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler])

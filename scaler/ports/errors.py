@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from scaler.model import SourceLocation
+from scaler.printable import printable
 
 
 class ScalerError(Exception):
@@ -71,7 +72,8 @@ class Problem:
         where = f"{self.location}: {self.path}: " if self.path else f"{self.location}: "
         level = "warning: " if self.warning else ""
         hint = f" ({self.hint})" if self.hint else ""
-        return f"{where}{level}found {self.found}, expected {self.expected}{hint}"
+        # Names of files and fields come from outside.
+        return printable(f"{where}{level}found {self.found}, expected {self.expected}{hint}")
 
 
 class InvalidManifest(ConfigError):
