@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import day, decide, fleet, machine, no_failed_request, outages, reaction, soak, storm
 from benchmarks.faults import run as faults
+from benchmarks.fuzz import campaign
 from benchmarks.ingress import held, hot, routes, step, wake
 from benchmarks.quality import main as quality
 from scaler.observability import logs
@@ -24,7 +25,13 @@ ALL = {
     "held": held.main,
 }
 # Too long to be among all; by name only.
-LONG = {"soak": soak.main, "no_failed_request": no_failed_request.main, "quality": quality.main, "faults": faults.main}
+LONG = {
+    "soak": soak.main,
+    "no_failed_request": no_failed_request.main,
+    "quality": quality.main,
+    "faults": faults.main,
+    "fuzz": campaign.main,
+}
 
 
 def main() -> None:
