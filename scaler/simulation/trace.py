@@ -32,9 +32,13 @@ class TraceStep:
     ready: int | None = None
 
 
-_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
-_Count = Annotated[int, Field(strict=True, ge=0)]
+# Far beyond any metric, and such that sums over windows stay finite.
+_LARGEST = 1e100
+# A simulation holds every replica.
+_MOST_REPLICAS = 1_000_000
+_Finite = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-_LARGEST, le=_LARGEST)]
+_Amount = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=_LARGEST)]
+_Count = Annotated[int, Field(strict=True, ge=0, le=_MOST_REPLICAS)]
 
 
 class _Sample(BaseModel):

@@ -12,7 +12,7 @@ from scaler.backoff import Backoff
 from scaler.clients.watcher import Sessions, Watcher
 from scaler.ports.errors import SourceError, SourceRejected
 from scalers.kafka.cluster import METADATA_MAX_AGE_S, Cluster, Links
-from scalers.kafka.errors import refusal
+from scalers.kafka.errors import refusal, understood
 from scalers.kafka.fetch_session import FetchSession, News
 from scalers.kafka.lag import Partition
 from scalers.kafka.offsets import OffsetReader
@@ -134,7 +134,9 @@ class Arrivals:
                 connection = await self._links.to(node)
                 positions = {it: self._positions[it] for it in partitions if it in self._positions}
                 answer = await connection.send(session.request(positions))
-                if self._take(node, session.news(answer)) or answer.error_code:
+                with understood(connection):
+                    news = tuple(session.news(answer))
+                if self._take(node, news) or answer.error_code:
                     await asyncio.sleep(pause.next_delay())
                 else:
                     pause.reset()

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from scaler.backoff import Backoff
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.kafka.connection import Access, Connection
-from scalers.kafka.errors import refusal
+from scalers.kafka.errors import refusal, understood
 from scalers.kafka.lag import Partition
 from scalers.kafka.requests import Metadata
 from scalers.kafka.server import Server
@@ -86,7 +86,15 @@ class Cluster:
         self._doubted.update(topics)
 
     def learn(self, answer: Any) -> None:
-        """Take up an answer to `Metadata`."""
+        """Take up an answer to `Metadata`.
+
+        Raises:
+            SourceUnavailable: It makes no sense.
+        """
+        with understood(self.server):
+            self._learn(answer)
+
+    def _learn(self, answer: Any) -> None:
         self._brokers = {node: (host, port) for node, host, port, *_ in answer.brokers}
         for code, name, _internal, partitions in answer.topics:
             self._doubted.discard(name)

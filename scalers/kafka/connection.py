@@ -11,6 +11,7 @@ from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import SaslAuthenticationFailed
 
+from scaler.clients.bounded_reader import BoundedReader
 from scalers.kafka.errors import FAILURES, translate
 from scalers.kafka.oauth import Tokens
 from scalers.kafka.server import OAuth, Password, Server, address
@@ -18,6 +19,8 @@ from scalers.kafka.server import OAuth, Password, Server, address
 # A broker that says nothing for this long is lost.
 REQUEST_TIMEOUT_S = 3.0
 _FAREWELL_S = 0.2
+# What brokers themselves take in one piece (socket.request.max.bytes).
+_MAX_FRAME_BYTES = 100 * 1024 * 1024
 _CLIENT_ID = "scaler"
 
 # The library writes a line for each try of each connection. What an operator is to know is said once, by the outage.
@@ -49,6 +52,12 @@ class _Authenticator:
 
 
 class _Connection(AIOKafkaConnection):  # type: ignore[misc]
+    _reader: Any = None
+
+    def _create_reader_task(self) -> Any:
+        self._reader = BoundedReader(self._reader, _MAX_FRAME_BYTES)
+        return super()._create_reader_task()
+
     def authenticator_oauth(self) -> _Authenticator:
         return _Authenticator(super().authenticator_oauth())
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from aiokafka import errors as kafka
 
@@ -51,12 +52,22 @@ _MEANING: Mapping[type[Exception], type[SourceError]] = {
     ValueError: SourceRejected,
     AssertionError: SourceRejected,
     LookupError: SourceRejected,
+    TypeError: SourceRejected,
 }
 # Codes that are newer than the library, all of which pass: fenced or unknown leader epoch, offset not available, ...
 _NEWER_TRANSIENT = frozenset({71, 74, 75, 76, 78, 84, 88, 89})
 _MAX_TEXT = 200
 # What the library may raise while it talks to a broker.
-FAILURES = (kafka.KafkaError, OSError, EOFError, NotImplementedError, ValueError, AssertionError, LookupError)
+FAILURES = (
+    kafka.KafkaError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    AssertionError,
+    LookupError,
+    TypeError,
+)
 
 
 def translate(error: BaseException, *, source: object) -> SourceError:
@@ -65,6 +76,19 @@ def translate(error: BaseException, *, source: object) -> SourceError:
         # The library's own says only that the connection is closed.
         error = error.__cause__
     return meaning_of(type(error))(f"{source}: {_text(error)[:_MAX_TEXT]}")
+
+
+@contextmanager
+def understood(source: object) -> Iterator[None]:
+    """Take an answer apart: a field that is missing, null or of another kind is the broker's, and no bug of ours.
+
+    Raises:
+        SourceUnavailable: The answer makes no sense.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise SourceUnavailable(f"{source}: the broker's answer makes no sense ({type(error).__name__})") from error
 
 
 def refusal(code: int, *, source: object, what: str) -> SourceError | None:
@@ -104,7 +128,7 @@ def _text(error: BaseException) -> str:
         return _system_text(error)
     if isinstance(error, UnicodeError) and not isinstance(error, UnicodeDecodeError):
         return "no server can have this name"
-    if isinstance(error, ValueError | AssertionError | LookupError | EOFError):
+    if isinstance(error, ValueError | AssertionError | LookupError | TypeError | EOFError):
         # Its text may quote what was exchanged.
         return f"the broker's answer makes no sense ({type(error).__name__})"
     return " ".join(part for part in error.args if isinstance(part, str)) or _described(error)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from scaler.ports.errors import SourceError, SourceUnavailable
 from scalers.kafka.cluster import Cluster, Links
 from scalers.kafka.connection import Connection
-from scalers.kafka.errors import refusal
+from scalers.kafka.errors import refusal, understood
 from scalers.kafka.lag import NO_OFFSET, GroupOffsets, Offsets, Partition
 from scalers.kafka.requests import FetchGroupOffsets, FetchGroupsOffsets, FindCoordinator, FindCoordinators, ListEnds
 
@@ -110,11 +110,14 @@ class OffsetReader:
         connection = await self._links.to(node)
         batch = FetchGroupsOffsets(groups)
         if connection.knows(batch):
-            answers = [(group, topics, code) for group, topics, code, _ in (await connection.send(batch)).groups]
+            answer = await connection.send(batch)
+            with understood(connection):
+                answers = [(group, topics, code) for group, topics, code, _ in answer.groups]
         else:
             singles = await _together(connection.send(FetchGroupOffsets(group)) for group in groups)
             answers = [(group, it.topics, it.error_code) for group, it in zip(groups, singles, strict=True)]
-        return {group: self._parsed(group, topics, code) for group, topics, code in answers}
+        with understood(connection):
+            return {group: self._parsed(group, topics, code) for group, topics, code in answers}
 
     def _parsed(self, group: str, topics: Iterable[Any], code: int) -> Committed | SourceError:
         if (error := refusal(code, source=self._cluster.server, what=f"group {group!r}")) is not None:
@@ -155,11 +158,12 @@ class OffsetReader:
 
     async def _list(self, node: int, partitions: list[Partition]) -> dict[Partition, int | SourceError]:
         answer = await (await self._links.to(node)).send(ListEnds(partitions))
-        return {
-            Partition(name, number): refusal(code, source=self._cluster.server, what=f"topic {name!r}") or end
-            for name, entries in answer.topics
-            for number, code, _timestamp, end in entries
-        }
+        with understood(self._cluster.server):
+            return {
+                Partition(name, number): refusal(code, source=self._cluster.server, what=f"topic {name!r}") or end
+                for name, entries in answer.topics
+                for number, code, _timestamp, end in entries
+            }
 
     async def _ask_nodes(
         self, by_node: Mapping[int, list[K]], ask: Callable[[int, list[K]], Awaitable[dict[K, V]]]
@@ -220,7 +224,8 @@ async def _coordinators(groups: Sequence[str], connection: Connection) -> list[t
     batch = FindCoordinators(groups)
     if connection.knows(batch):
         answer = await connection.send(batch)
-        return [(group, node, code) for group, node, _host, _port, code, *_ in answer.coordinators]
+        with understood(connection):
+            return [(group, node, code) for group, node, _host, _port, code, *_ in answer.coordinators]
     answers = await _together(connection.send(FindCoordinator(group)) for group in groups)
     return [(group, it.coordinator_id, it.error_code) for group, it in zip(groups, answers, strict=True)]
 

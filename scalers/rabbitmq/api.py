@@ -64,11 +64,15 @@ class ManagementApi:
         answer.require_success(self._source)
         try:
             found = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, expected):
-            raise SourceUnavailable(f"{self._source}: the answer is not that of a management API")
+            raise self.nonsense()
         return found
+
+    def nonsense(self) -> SourceUnavailable:
+        """Return what an answer of another kind means."""
+        return SourceUnavailable(f"{self._source}: the answer is not that of a management API")
 
     def _refusal(self) -> SourceRejected:
         return SourceRejected(

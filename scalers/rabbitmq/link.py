@@ -12,6 +12,7 @@ import aiormq
 from pydantic import SecretStr
 from yarl import URL
 
+from scaler.clients.bounded_reader import BoundedReader
 from scaler.clients.tls import Tls
 
 # A broker that says nothing for this long is lost: before the engine gives up the read, so that it learns why.
@@ -20,6 +21,8 @@ ANSWER_TIMEOUT_S = 2.5
 _HEARTBEAT_S = 10
 # A broker that lives confirms a farewell within this time.
 _FAREWELL_S = 0.5
+# Brokers and the library agree on 128 KiB.
+_MAX_FRAME_BYTES = 1024 * 1024
 
 # The library writes lines and tracebacks for each attempt to connect; an outage is one line of ours.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
@@ -95,7 +98,7 @@ class _Sockets(aiormq.TransportFactory):
         self._context = context
         self._writer: asyncio.StreamWriter | None = None
 
-    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def create(self, url: URL, **_: Any) -> tuple[Any, asyncio.StreamWriter]:
         """Connect."""
         try:
             reader, self._writer = await asyncio.open_connection(
@@ -107,7 +110,7 @@ class _Sockets(aiormq.TransportFactory):
             )
         except (OSError, UnicodeError) as error:
             raise aiormq.AMQPConnectionError(*error.args) from error
-        return reader, self._writer
+        return BoundedReader(reader, _MAX_FRAME_BYTES), self._writer
 
     def abort(self) -> None:
         """Close it at once."""

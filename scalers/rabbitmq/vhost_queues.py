@@ -17,6 +17,8 @@ from scalers.rabbitmq.values import QueueState
 
 T = TypeVar("T")
 
+# What no broker holds, nor passes in a second.
+_LARGEST = 1e15
 _COLUMNS = "name,messages,messages_ready,message_stats.publish_details.rate,message_stats.deliver_get_details.rate"
 
 
@@ -86,18 +88,28 @@ class VhostQueues:
         """
         query = f"page=1&use_regex=true&pagination=false&name={quote_plus(pattern)}&page_size={page_size}"
         page = await self._get(f"?{query}", dict)
-        if page.get("page_count", 0) > 1:
-            raise SourceRejected(
-                f"{self._source}: {page.get('filtered_count')} queues match; pageSize allows {page_size}"
-            )
-        return [self._known_state(queue) for queue in page.get("items", [])]
+        try:
+            if _amount(page, "page_count") > 1:
+                matching = _amount(page, "filtered_count")
+                raise SourceRejected(f"{self._source}: {matching:g} queues match; pageSize allows {page_size}")
+        except TypeError:
+            raise self._api.nonsense() from None
+        queues = page.get("items")
+        if not isinstance(queues, list):
+            raise self._api.nonsense()
+        return [self._known_state(queue) for queue in queues]
 
     def _known_state(self, queue: Queue) -> QueueState:
+        if not isinstance(queue, dict):
+            raise self._api.nonsense()
         if queue.get("messages") is None:
             # Nobody knows how many: the queue is new, the broker just started, or the node that holds it is down.
             # Zero would be a guess that ends replicas at work.
             raise SourceUnavailable(f"{self._source}: the statistics do not have the queue {queue.get('name')!r}")
-        return queue_state(queue)
+        try:
+            return queue_state(queue)
+        except TypeError:
+            raise self._api.nonsense() from None
 
     async def _ask(self, name: str) -> Queue:
         if (listed := self._listing.find(name, _now())) is not None:
@@ -158,7 +170,10 @@ class VhostQueues:
     async def _list_all(self) -> Mapping[str, Queue]:
         began = _now()
         found = await self._get(f"?columns={_COLUMNS}", list, timeout_s=self._listing.timeout_s)
-        queues = {queue["name"]: queue for queue in found}
+        try:
+            queues: dict[str, Queue] = {queue["name"]: queue for queue in found}
+        except (TypeError, LookupError):
+            raise self._api.nonsense() from None
         self._listing.take(queues, took_s=_now() - began, now=_now())
         return queues
 
@@ -178,14 +193,41 @@ class VhostQueues:
 
 
 def queue_state(queue: Queue) -> QueueState:
-    """Return what the API says of one queue; statistics that it does not have are 0."""
-    statistics = queue.get("message_stats") or {}
+    """Return what the API says of one queue; statistics that it does not have are 0.
+
+    Raises:
+        TypeError: It says something else.
+    """
+    statistics = _part(queue, "message_stats")
     return QueueState(
-        messages=queue.get("messages") or 0,
-        ready=queue.get("messages_ready") or 0,
-        published=statistics.get("publish_details", {}).get("rate", 0.0),
-        delivered=statistics.get("deliver_get_details", {}).get("rate", 0.0),
+        messages=_count(queue, "messages"),
+        ready=_count(queue, "messages_ready"),
+        published=_amount(_part(statistics, "publish_details"), "rate"),
+        delivered=_amount(_part(statistics, "deliver_get_details"), "rate"),
     )
+
+
+def _part(of: Queue, name: str) -> Queue:
+    part = of.get(name) or {}
+    if not isinstance(part, dict):
+        raise TypeError(f"{name} is no object")
+    return part
+
+
+def _count(of: Queue, name: str) -> int:
+    count = _amount(of, name)
+    if count < 0:
+        raise TypeError(f"{name} is below zero")
+    return int(count)
+
+
+def _amount(of: Queue, name: str) -> float:
+    amount = of.get(name)
+    if amount is None:
+        return 0
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not -_LARGEST < amount < _LARGEST:
+        raise TypeError(f"{name} is no number")
+    return amount
 
 
 def _now() -> float:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from scaler.clients.batcher import Batcher
 from scaler.ports.errors import SourceRejected
 from scalers.redis.connection import disconnect, new_connection, send
-from scalers.redis.errors import translate
+from scalers.redis.errors import translate, understood
 from scalers.redis.keyspace import KeyspaceEvents, notifies
 from scalers.redis.servers import Server
 
@@ -82,8 +82,9 @@ class RedisClient:
         except SourceRejected:
             # Asking may be forbidden, subscribing allowed.
             setting = []
-        if setting and not notifies(setting[1].decode(), kinds):
-            return
+        with understood(self.server):
+            if setting and not notifies(setting[1].decode(), kinds):
+                return
         async with aclosing(self._events.watch(key)) as events:
             async for event in events:
                 yield event

@@ -2,22 +2,69 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Connection, SSLConnection
+from redis.asyncio.connection import DefaultParser
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from scalers.redis.errors import translate
 from scalers.redis.servers import Server
 
 # A server that says nothing for this long is lost. KEDA's client reads with the same limit.
 SOCKET_TIMEOUT_S = 3.0
+# The largest replies are a cluster's slots and a stream's groups.
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+# The parser makes room for a list as soon as its length has come: 16 GB for one of 2,000,000,000.
+_LONG_LIST = re.compile(rb"\n[*%~>|][+-]?[0-9]{7}")
+_HEADER_BYTES = 16
+
+
+class _BoundedStream:
+    """What the parser reads from, which would keep whatever a server sends, and room for as much as it announces."""
+
+    def __init__(self, stream: asyncio.StreamReader) -> None:
+        self._stream = stream
+        self._end = b"\n"
+        self.taken = 0
+
+    async def read(self, n: int) -> bytes:
+        data = await self._stream.read(n)
+        self.taken += len(data)
+        seen = self._end + data
+        if self.taken > MAX_REPLY_BYTES or _LONG_LIST.search(seen):
+            raise InvalidResponse("the reply is too large")
+        self._end = seen[-_HEADER_BYTES:]
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+class _BoundedParser(DefaultParser):  # type: ignore[misc, valid-type]
+    """The library's, with a bound for each reply."""
+
+    _stream: Any = None
+
+    def on_connect(self, connection: Any) -> None:
+        super().on_connect(connection)
+        self._stream = _BoundedStream(self._stream)
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        self._stream.taken = 0
+        try:
+            return await super().read_response(*args, **options)
+        except (ValueError, TypeError, LookupError) as error:
+            # Of a refusal such as MOVED that does not say what it should.
+            raise InvalidResponse("the reply makes no sense") from error
 
 
 class _TlsConnection(SSLConnection):
@@ -42,6 +89,7 @@ def new_connection(server: Server, *, socket_timeout_s: float | None = SOCKET_TI
         # RESP2 needs no HELLO and no driver info needs no CLIENT SETINFO: commands that an ACL may forbid.
         "protocol": 2,
         "driver_info": None,
+        "parser_class": _BoundedParser,
     }
     if server.tls is None:
         return Connection(**options)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from redis import exceptions as redis_exceptions
 
@@ -63,6 +64,30 @@ class Moved(Redirected):
 
 class Asked(Redirected):
     """It may do so already, as its slot is on its way: this once, that node is to be asked, with ASKING before."""
+
+
+@contextmanager
+def understood(source: object) -> Iterator[None]:
+    """Take a reply apart: what is of another kind than the command's is the server's, and no bug of ours.
+
+    Raises:
+        SourceRejected: The reply makes no sense.
+    """
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise SourceRejected(f"{source}: the reply makes no sense ({type(error).__name__})") from error
+
+
+def count_of(reply: object, source: object) -> float:
+    """Return the number that a reply is.
+
+    Raises:
+        SourceRejected: It is none.
+    """
+    if not isinstance(reply, int) or isinstance(reply, bool):
+        raise SourceRejected(f"{source}: the reply makes no sense ({type(reply).__name__} instead of a number)")
+    return float(reply)
 
 
 def translate(error: Exception, *, source: object) -> SourceError:

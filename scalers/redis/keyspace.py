@@ -13,7 +13,7 @@ from redis.exceptions import NoPermissionError, RedisError, ResponseError
 from scaler.clients.watcher import Sessions, Watcher
 from scaler.ports.errors import SourceError
 from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
-from scalers.redis.errors import translate
+from scalers.redis.errors import translate, understood
 from scalers.redis.servers import Server
 
 # Events after which a key may hold more than before. What only takes away is not among them: workers cause those.
@@ -116,7 +116,7 @@ class KeyspaceEvents:
 
     async def _receive(self, connection: Connection) -> None:
         try:
-            kind, channel, event = await connection.read_response()
+            reply = await connection.read_response()
         except ResponseError as refusal:
             if not self._unanswered:
                 raise
@@ -125,11 +125,13 @@ class KeyspaceEvents:
             for watcher in self._watchers.pop(self._unanswered.popleft(), set()):
                 watcher.end(error)
             return
-        if kind != b"message":
-            self._unanswered.popleft()
-        if kind == b"subscribe" or event in _ADDING:
-            for watcher in self._watchers.get(channel, ()):
-                watcher.tell()
+        with understood(self._server):
+            kind, channel, event = reply
+            if kind != b"message":
+                self._unanswered.popleft()
+            watchers = self._watchers.get(channel, set()) if kind == b"subscribe" or event in _ADDING else set()
+        for watcher in watchers:
+            watcher.tell()
 
     def _forget(self, channel: bytes, watcher: Watcher) -> None:
         others = self._watchers.get(channel, set())

@@ -14,7 +14,7 @@ from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, PositiveInteger
 from scaler.ports.scaler import PushScaler
 from scalers.redis.config import ServerConfig, SourceConfig
-from scalers.redis.errors import WrongType
+from scalers.redis.errors import WrongType, count_of, understood
 from scalers.redis.sharing import Client, borrow
 
 _COUNT_BY_TYPE = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN"}
@@ -65,13 +65,16 @@ class ListScaler(PushScaler[L]):
     async def read(self) -> Reading:
         """Count the items; a key that does not exist has none."""
         try:
-            return Reading(value=float(await self._client.submit(self._count, self._key)))
+            reply = await self._client.submit(self._count, self._key)
         except WrongType:
             self._count = await self._count_command()
-        return Reading(value=float(await self._client.submit(self._count, self._key)))
+            reply = await self._client.submit(self._count, self._key)
+        return Reading(value=count_of(reply, self._key))
 
     async def _count_command(self) -> str:
-        type_ = (await self._client.submit("TYPE", self._key)).decode()
+        reply = await self._client.submit("TYPE", self._key)
+        with understood(f"the key {self._key!r}"):
+            type_ = reply.decode()
         # A key that is gone by now may come back as anything: nothing is learned.
         if type_ == "none":
             return self._count

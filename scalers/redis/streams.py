@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
@@ -14,8 +14,11 @@ from scaler.ports.errors import SourceRejected
 from scaler.ports.parameters import Integer, NotNegativeInteger, PositiveInteger
 from scaler.ports.scaler import PushScaler
 from scalers.redis.config import ServerConfig, SourceConfig
-from scalers.redis.errors import NoSuchKey
+from scalers.redis.errors import NoSuchKey, count_of, understood
 from scalers.redis.sharing import Client, borrow
+
+# Stands for a lag of which the server does not know.
+_UNTOLD = object()
 
 
 class StreamConfig(SourceConfig):
@@ -74,22 +77,24 @@ class StreamScaler(PushScaler[S]):
         """Count by the rule that the parameters choose."""
         group = self._config.consumer_group
         if group is None:
-            return Reading(value=float(await self._length()))
+            return Reading(value=await self._length())
         if self._config.lag_count:
-            return Reading(value=float(await self._lag(group)))
-        return Reading(value=float(await self._pending(group)))
+            return Reading(value=await self._lag(group))
+        return Reading(value=await self._pending(group))
 
     def wakeups(self) -> AsyncIterator[None]:
         """Yield when entries come, where the server's keyspace notifications are on for streams."""
         return self._client.additions(self._config.stream, "t")
 
-    async def _length(self) -> int:
-        return int(await self._client.submit("XLEN", self._config.stream))
+    async def _length(self) -> float:
+        return count_of(await self._client.submit("XLEN", self._config.stream), self._config.stream)
 
-    async def _pending(self, group: str) -> int:
-        return int((await self._client.submit("XPENDING", self._config.stream, group))[0])
+    async def _pending(self, group: str) -> float:
+        reply = await self._client.submit("XPENDING", self._config.stream, group)
+        with understood(self._config.stream):
+            return count_of(reply[0], self._config.stream)
 
-    async def _lag(self, group: str) -> int:
+    async def _lag(self, group: str) -> float:
         """Return the group's lag; the stream's length where there is no group yet, or Redis cannot tell.
 
         Redis cannot tell where entries after the group's last one were deleted, or the group began in the middle.
@@ -100,15 +105,18 @@ class StreamScaler(PushScaler[S]):
             groups = await self._client.submit("XINFO", "GROUPS", self._config.stream)
         except NoSuchKey:
             return 0
-        for properties in groups:
-            facts: dict[bytes, Any] = dict(zip(properties[::2], properties[1::2], strict=True))
-            if facts[b"name"] != group.encode():
-                continue
-            if b"lag" not in facts:
-                raise SourceRejected("lagCount needs Redis 7 or newer; this server does not tell the lag")
-            if facts[b"lag"] is not None:
-                return int(facts[b"lag"])
+        with understood(self._config.stream):
+            lags = [facts.get(b"lag", _UNTOLD) for facts in map(_facts, groups) if facts[b"name"] == group.encode()]
+        if _UNTOLD in lags:
+            raise SourceRejected("lagCount needs Redis 7 or newer; this server does not tell the lag")
+        if lags and lags[0] is not None:
+            return count_of(lags[0], self._config.stream)
         return await self._length()
+
+
+def _facts(properties: Sequence[Any]) -> dict[bytes, Any]:
+    """Return what is said of one group, by name."""
+    return dict(zip(properties[::2], properties[1::2], strict=True))
 
 
 class RedisStreamsScaler(StreamScaler[RedisStreamsConfig]):

@@ -17,11 +17,13 @@ from scaler.backoff import Backoff
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scalers.redis.client import RedisClient
 from scalers.redis.connection import SOCKET_TIMEOUT_S, ask_once, disconnect, new_connection, send
+from scalers.redis.errors import understood
 from scalers.redis.servers import Cluster, Endpoint, Sentinels, Server
 
 T = TypeVar("T")
 
 _SWITCHED = "+switch-master"
+_LAST_PORT = 65535
 
 
 class Owners(ABC):
@@ -121,10 +123,16 @@ class SentinelTopology(Topology):
             if reply is None:
                 errors.append(SourceRejected(f"{sentinel}: the sentinel knows no master named {self._name}"))
                 continue
+            try:
+                with understood(sentinel):
+                    host, port = reply
+                    master = _Master((host.decode(), _port(port)))
+            except SourceError as error:
+                errors.append(error)
+                continue
             self._sentinels.remove(sentinel)
             self._sentinels.insert(0, sentinel)
-            host, port = reply
-            return _Master((host.decode(), int(port)))
+            return master
         raise _most_telling(errors)
 
     async def listen(self, changed: Callable[[], None]) -> None:
@@ -160,11 +168,19 @@ def _slots(reply: Iterable[Sequence[Any]], told_by: Server) -> _Slots:
     try:
         for first, last, (host, port, *_), *_replicas in reply:
             # A node that does not know its own address says none: it is where it was asked.
-            endpoint = (host.decode() if host else told_by.host), int(port)
-            by_slot[first : last + 1] = [endpoint] * (last + 1 - first)
+            endpoint = (host.decode() if host else told_by.host), _port(port)
+            slots = range(REDIS_CLUSTER_HASH_SLOTS)[first : last + 1]
+            by_slot[slots.start : slots.stop] = [endpoint] * len(slots)
     except (AttributeError, TypeError, ValueError) as error:
         raise SourceRejected(f"{told_by}: the answer to CLUSTER SLOTS is no map of slots") from error
     return _Slots(tuple(by_slot))
+
+
+def _port(text: Any) -> int:
+    port = int(text)
+    if not 0 < port <= _LAST_PORT:
+        raise ValueError("no port")
+    return port
 
 
 def _shuffled(servers: Sequence[T]) -> list[T]:
