@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo check test bench docs fix lock clean
+.PHONY: setup demo check test bench docs fix lock sbom clean
 
 setup: $(STAMP)
 
@@ -46,6 +46,9 @@ lock: setup  ## compile the pinned requirement files
 	  --extra demo --extra ingress --group dev pyproject.toml --output-file .ci/requirements.txt
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
 	  --constraints .ci/requirements.txt - --output-file deploy/build-requirements.txt
+
+sbom: setup  ## dist/sbom.json: what an installation consists of, as CycloneDX
+	$(BIN)/python .ci/sbom dist/sbom.json
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

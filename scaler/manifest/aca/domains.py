@@ -27,6 +27,12 @@ def build_domains(
     return tuple(domains.values())
 
 
+def certificate_name(certificate_id: str) -> str | None:
+    """Return the last part of an id when it is a plain name, which leads to no other folder."""
+    name = certificate_id.rpartition("/")[2]
+    return name if _CERTIFICATE.fullmatch(name) else None
+
+
 def _certificate(report: Report, path: Path, spec: DomainSpec, certificates: Certificates) -> str | None:
     here: Path = (*path, "certificateId")
     if spec.certificate_id is None or not spec.certificate_id.strip():
@@ -39,8 +45,8 @@ def _certificate(report: Report, path: Path, spec: DomainSpec, certificates: Cer
     if spec.binding_type is BindingType.DISABLED:
         report.warn(here, "the field to be absent", found="the field", hint="ignored: bindingType is Disabled")
         return None
-    name = spec.certificate_id.strip().rpartition("/")[2]
-    if not _CERTIFICATE.fullmatch(name):
+    name = certificate_name(spec.certificate_id.strip())
+    if name is None:
         report.error(here, "the name of a certificate (letters, digits, '-', '_', '.'), or an id that ends with it")
         return None
     certificates.check(report, here, name)
