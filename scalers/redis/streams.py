@@ -92,7 +92,8 @@ class StreamScaler(PushScaler[S]):
     async def _pending(self, group: str) -> float:
         reply = await self._client.submit("XPENDING", self._config.stream, group)
         with understood(self._config.stream):
-            return count_of(reply[0], self._config.stream)
+            pending, *_ = list(reply) if isinstance(reply, list) else [None]
+        return count_of(pending, self._config.stream)
 
     async def _lag(self, group: str) -> float:
         """Return the group's lag; the stream's length where there is no group yet, or Redis cannot tell.
