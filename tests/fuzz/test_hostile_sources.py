@@ -253,7 +253,7 @@ async def test_rabbitmq() -> None:
         "another answer": hostile.says(*OPENED, *CHANNEL, *amqp((1, commands.Queue.PurgeOk(5)))),
         "channel closed": hostile.says(*OPENED, *CHANNEL, *amqp((1, commands.Channel.Close(404, ESCAPE.decode(), 50, 10)))),
         "content without a message": hostile.says(*OPENED, *CHANNEL, b"\x03\x00\x01\x00\x00\x00\x01x\xce"),
-        "delivery": hostile.says(*OPENED, *CHANNEL, *amqp((1, commands.Basic.Deliver("x", 1)))),
+        "delivery": hostile.says(*OPENED, *CHANNEL, *amqp((1, commands.Basic.Deliver("x", 1, redelivered=False, exchange="", routing_key="")))),
         "drip after opening": hostile.drips(start),
     }  # fmt: skip
     await defy(RabbitMQScaler, parameters, {**ANY, **behaviours})
