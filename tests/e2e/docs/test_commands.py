@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,18 @@ NOT_RUN = {
     "python -m benchmarks": "the same",
     ". .venv/bin/activate": "the console has the environment's commands already",
     "pip install": "tests/e2e/test_wheel.py installs the wheel into an empty environment",
+    "pip download": "the tests of the image give it wheels like this",
+    "python3 -m venv /opt": "changes the machine; tests/e2e/test_wheel.py does the same in a folder of its own",
+    "/opt/scaler/": "the same",
+    "useradd": "changes the machine",
+    "install -": "changes the machine; the unit is verified by tests/e2e/deploy",
+    "rm -r /etc": "changes the machine",
+    "scaler --install-completion": "writes into the reader's shell; tests/e2e/deploy has a shell of its own",
+    "prometheus": "goes on; tests/e2e/monitoring has one that reads these rules",
+    "export DOCKER_GID": "for docker compose",
+    "DOCKER_GID": "the same",
+    "curl http://web.localhost": "asks what docker compose runs",
+    "docker exec": "in a container of a public image",
     "docker run": "pulls a public image",
     "docker pull": "pulls a public image",
     "docker compose": "pulls public images; the tests under tests/e2e run compose with images made here",
@@ -61,7 +74,9 @@ def todo(page: Path) -> list[Command | SavedFile]:
     return [step for step in steps if isinstance(step, SavedFile) or step.text in run] if run else []
 
 
-DOCUMENTS = [page for page in pages.documents(ROOT) if todo(page)]
+# What they look at is there already when somebody reads them.
+RUNBOOKS = [page for page in pages.documents(ROOT) if page.parent.name == "runbooks"]
+DOCUMENTS = [page for page in pages.documents(ROOT) if todo(page) and page not in RUNBOOKS]
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
@@ -86,5 +101,19 @@ def test_a_page_s_commands_do_what_it_says(page: Path, tmp_path: Path) -> None:
                 console.run(step)
 
 
+def test_runbooks_commands_run_beside_a_service(tmp_path: Path) -> None:
+    manifest = tmp_path / "worker.yaml"
+    shutil.copy(ROOT / "deploy" / "examples" / "redis-worker.yaml", manifest)
+    with RedisServer.running() as redis, Console.opened(tmp_path, redis_port=redis.port) as console:
+        manifest.write_text(console.here(manifest.read_text()).replace(WORKER, f"command: [sleep]\n        {WORKER}"))
+        console.run(Command(0, f"scaler run {manifest}"))
+        for page in RUNBOOKS:
+            for step in todo(page):
+                assert isinstance(step, Command), page
+                text = step.text.replace("NAME", "worker").replace("PATH", str(manifest))
+                console.run(replace(step, text=text))
+
+
 def test_the_pages_that_show_commands_are_found() -> None:
+    assert len([page for page in RUNBOOKS if todo(page)]) > 5
     assert {"README.md", "docs/quick-start.md"} <= {str(page.relative_to(ROOT)) for page in DOCUMENTS}

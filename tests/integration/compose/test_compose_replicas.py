@@ -12,6 +12,7 @@ from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, Workload
 from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
+from scaler.testing.discovered_envoy import free_address
 from scaler.testing.observing import eventually, states, workload
 from scaler.testing.servers.compose import ComposeProject, compose_file
 from scaler.testing.servers.docker import DockerServer
@@ -408,7 +409,7 @@ async def test_up_starts_what_is_at_zero_and_it_is_stopped_again(projects: Proje
 
 async def test_a_range_of_host_ports_is_shared_out(projects: Projects, actuator: ComposeActuator) -> None:
     """As many replicas as there are ports; one more fails with the engine's reason, and leaves nothing."""
-    project = projects(WORKER.replace("}", ', ports: ["127.0.0.1:18480-18482:80"]}'))
+    project = projects(WORKER.replace("}", f', ports: ["{free_address().host}:18480-18482:80"]}}'))
     target = scaling(project)
     await compose(project, "up", "-d")
     await reach(actuator, target, 3)
