@@ -98,13 +98,18 @@ class Live(Recorder):
 
     def hello(self) -> str:
         """Return what a watcher is told first as a JSON object: what runs, and the names of all workloads."""
-        return json.dumps({"now": time.time(), "version": version("event-scaler"), "names": self._board.names()})
+        said = {"now": time.time(), "version": version("event-scaler"), "names": self._board.names()}
+        return json.dumps(said | self._of_service())
 
     def told(self, names: list[str]) -> str:
         """Return these workloads as a JSON object: those that there are, and the names of those that are gone."""
         shown = [self._shown[name] for name in names if name in self._shown]
         gone = [name for name in names if name not in self._shown]
-        return f'{{"now":{time.time():.3f},"workloads":[{",".join(shown)}],"gone":{json.dumps(gone)}}}'
+        rest = json.dumps({"now": round(time.time(), 3), "gone": gone} | self._of_service())
+        return f'{{"workloads":[{",".join(shown)}],{rest[1:]}'
+
+    def _of_service(self) -> dict[str, object]:
+        return {"rejected": self._board.rejected(), "lacks_proxy": self._board.lacks_proxy()}
 
     async def run(self) -> None:
         """Tell the watchers what changes, until cancelled; then they end."""
@@ -187,6 +192,22 @@ class Live(Recorder):
         """Note them."""
         for workload in workloads:
             self._changes(workload)
+
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:  # noqa: ARG002
+        """Tell at once: it is of no workload."""
+        self._changes_of_service()
+
+    def configuration_dropped(self, *, part: str) -> None:  # noqa: ARG002
+        """Tell at once."""
+        self._changes_of_service()
+
+    def proxy_up(self, *, up: bool) -> None:  # noqa: ARG002
+        """Tell at once."""
+        self._changes_of_service()
+
+    def _changes_of_service(self) -> None:
+        for watcher in self._watchers:
+            watcher.tell([])
 
     def _changes(self, workload: Workload) -> None:
         if self._watchers:

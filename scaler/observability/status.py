@@ -39,6 +39,7 @@ class StatusBoard(Recorder):
         self._urls = urls
         self._requests: dict[str, _Requests] = {}
         self._proxy_up: bool | None = None
+        self._rejected: set[str] = set()
         self._workloads: dict[str, Workload] = {}
         self._decisions: dict[str, Decision] = {}
         self._replicas: dict[str, tuple[Replica, ...]] = {}
@@ -48,9 +49,15 @@ class StatusBoard(Recorder):
 
     def waiting_for(self) -> list[str]:
         """Return what is missing before all is served: workloads that are not decided, and a proxy where one is due."""
-        due = self._proxy_up is False and any(map(_has_ingress, self._workloads.values()))
-        proxy = [_NO_PROXY] if due else []
-        return sorted(self._workloads.keys() - self._decisions.keys()) + proxy
+        return sorted(self._workloads.keys() - self._decisions.keys()) + ([_NO_PROXY] if self.lacks_proxy() else [])
+
+    def lacks_proxy(self) -> bool:
+        """Return whether no proxy serves although one is due."""
+        return self._proxy_up is False and any(map(_has_ingress, self._workloads.values()))
+
+    def rejected(self) -> list[str]:
+        """Return what is configured otherwise than it runs, since the last edit was rejected: `manifests`, services."""
+        return sorted(self._rejected)
 
     def names(self) -> list[str]:
         """Return the workloads' names in order."""
@@ -137,6 +144,14 @@ class StatusBoard(Recorder):
         """Show the requests."""
         if requests := self._requests.get(workload.name):
             requests.held, requests.in_flight = held, in_flight
+
+    def configuration_reloaded(self, *, accepted: bool, part: str = "manifests") -> None:
+        """Show what stands rejected."""
+        (self._rejected.discard if accepted else self._rejected.add)(part)
+
+    def configuration_dropped(self, *, part: str) -> None:
+        """What is gone stands rejected no longer."""
+        self._rejected.discard(part)
 
     def proxy_up(self, *, up: bool) -> None:
         """Wait for a proxy, or no longer."""

@@ -11,6 +11,8 @@ export class Feed extends EventTarget {
   expected = new Set();
   state = "connecting"; // then "live", or "lost"
   version = "";
+  rejected = []; // what is configured otherwise than it runs
+  lacksProxy = false;
   heardAt = 0; // by the service's clock, in seconds
   #ahead = 0;
   #source = null;
@@ -73,6 +75,8 @@ export class Feed extends EventTarget {
     this.#listen();
     this.#ahead = said.now - Date.now() / 1000;
     this.heardAt = said.now;
+    this.rejected = said.rejected;
+    this.lacksProxy = said.lacks_proxy;
     if (event === "hello") {
       this.version = said.version;
       this.expected = new Set(said.names);

@@ -2,9 +2,9 @@
 
 import { Feed } from "./feed.js";
 import { Overview } from "./overview.js";
-import { setText } from "./dom.js";
-import { WorkloadPage } from "./workload.js";
-import { timeOfDay } from "./words.js";
+import { renew, setText } from "./dom.js";
+import { timeOfDay, troublesOfService } from "./words.js";
+import { trouble, WorkloadPage } from "./workload.js";
 
 const feed = new Feed();
 const overview = new Overview(feed);
@@ -41,6 +41,8 @@ function draw() {
   drawing = 0;
   if (shown) workload.update();
   else overview.update();
+  const wrong = troublesOfService(feed);
+  renew(document.getElementById("troubles"), wrong, () => wrong.map(trouble));
   setText(document.getElementById("version"), feed.version && `scaler ${feed.version}`);
 }
 

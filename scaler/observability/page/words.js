@@ -21,6 +21,17 @@ export const timeOfDay = (at) => clock.format(at * 1000);
 export const hourAndMinute = (at) => minute.format(at * 1000);
 export const moment = (at) => day.format(at * 1000);
 
+// Returns a moment of a schedule by the clock of its zone; by the reader's own where the browser does not know that zone.
+export function momentIn(at, zone) {
+  const rounded = Math.round(at) * 1000; // it is due on the second, and what is computed may lie just before
+  try {
+    const there = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short", hourCycle: "h23", timeZone: zone });
+    return `${there.format(rounded)} (${zone})`;
+  } catch {
+    return day.format(rounded);
+  }
+}
+
 // Returns how long ago something was.
 export function ago(at, now) {
   const seconds = Math.max(0, now - at);
@@ -72,17 +83,27 @@ export function stateOf(workload) {
 // Returns everything that is wrong with a workload: in a sentence each, and in brief.
 export function troubles(workload) {
   const found = [];
-  const add = (text, brief) => found.push({ text, brief });
+  const add = (text, brief, key = "failing") => found.push({ text, brief, ...STATES[key] });
   const { actuation_error: failed, ingress } = workload;
   if (failed !== null) add(`Replicas cannot be changed: ${failed}`, failed);
   if (ingress?.rejected) add(`A proxy refused its configuration, and goes on with the one before: ${ingress.rejected}`, ingress.rejected);
   for (const { name, type, error, fallback } of workload.triggers) {
     const instead = fallback ? "The fallback stands in." : "The count does not go down until it is known.";
-    if (error !== null) add(`${name} (${type}) is unknown: ${error.replace(/\.$/, "")}. ${instead}`, `${name}: ${error}`);
+    if (error !== null) add(`${name} (${type}) is unknown: ${error.replace(/\.$/, "")}. ${instead}`, `${name}: ${error}`, "unknown");
   }
   for (const { name, state, detail } of workload.replicas) {
     if (state === "crashed") add(`${name} crashed: ${detail || "no reason is known"}`, detail || name);
   }
+  return found;
+}
+
+// Returns what is wrong with the service as a whole, in a sentence each.
+export function troublesOfService({ rejected, lacksProxy }) {
+  const found = rejected.map((part) => {
+    const [what, how] = part === "manifests" ? ["manifests", "scaler validate"] : [`labels of ${part}`, "scaler validate --compose"];
+    return { text: `The last edit of the ${what} was rejected: what runs is the configuration from before. The log and ${how} say why.`, ...STATES.unknown };
+  });
+  if (lacksProxy) found.push({ text: "No proxy serves: apps with ingress are not reached.", ...STATES.failing });
   return found;
 }
 

@@ -5,7 +5,7 @@ import { el, renew, setText } from "./dom.js";
 import { calmly, fetchHistory } from "./history.js";
 import { meter } from "./overview.js";
 import { shape } from "./shapes.js";
-import { ago, ahead, load, moment, number, plural, stateOf, timeOfDay, troubles } from "./words.js";
+import { ago, ahead, load, moment, momentIn, number, plural, stateOf, timeOfDay, troubles } from "./words.js";
 
 const REFRESH_MS = 15000;
 
@@ -77,7 +77,7 @@ export class WorkloadPage {
     const state = stateOf(workload);
     renew(this.#parts.state, state, () => el("span", { class: `badge ${state.tone}` }, shape(state.shape), state.text));
     renew(this.#parts.facts, [workload.target, workload.revision, workload.min_replicas, workload.max_replicas, workload.polling_interval_s], () => facts(workload));
-    renew(this.#parts.troubles, troubles(workload), (wrong) => wrong.map(({ text }) => el("li", {}, shape("cross"), el("span", {}, text))));
+    renew(this.#parts.troubles, troubles(workload), (wrong) => wrong.map(trouble));
     renew(this.#parts.why, [workload.decision, workload.ready_replicas, workload.current_replicas], () => why(workload));
     renew(this.#parts["triggers-now"], [workload.triggers, workload.current_replicas], () => workload.triggers.length ? workload.triggers.map((trigger) => triggerNow(trigger, workload)) : el("p", { class: "none" }, "It has no triggers: its minimum holds."));
     renew(this.#parts.requests, workload.ingress, (ingress) => ingress && requests(ingress));
@@ -143,6 +143,9 @@ export class WorkloadPage {
   }
 }
 
+// Returns a line that says what is wrong.
+export const trouble = ({ text, tone, shape: form }) => el("li", { class: tone }, shape(form), el("span", {}, text));
+
 const since = (at, way = "ago") => el("time", { datetime: new Date(at * 1000).toISOString(), title: moment(at), "data-at": at, "data-way": way });
 
 function facts(workload) {
@@ -160,7 +163,7 @@ function why(workload) {
   if (!decision) return el("p", { class: "none" }, "Not decided yet.");
   const next = decision.next_change_at === null
     ? "Next change: when a reading changes; no cooldown or window is running."
-    : ["Next change: ", since(decision.next_change_at, "ahead"), `, at ${timeOfDay(decision.next_change_at)}, or earlier when a reading changes.`];
+    : ["Next change: ", since(decision.next_change_at, "ahead"), `, at ${timeOfDay(Math.round(decision.next_change_at))}, or earlier when a reading changes.`];
   return [
     el("p", { class: "counts" },
       el("span", {}, el("b", {}, number(decision.desired)), " wanted"), el("span", {}, el("b", {}, number(there)), " there"), el("span", {}, el("b", {}, number(ready)), " ready")),
@@ -190,7 +193,7 @@ function triggerNow(trigger, workload) {
       el("span", {}, el("b", {}, trigger.wants === null ? "–" : number(trigger.wants)), " wanted")),
     meter(trigger, workload.current_replicas),
     notes.length > 0 && el("p", { class: "notes" }, notes.join(" · ")),
-    trigger.changes_at !== null && el("p", { class: "notes" }, `holds until ${moment(trigger.changes_at)}, in ${trigger.changes_zone} by its schedule`),
+    trigger.changes_at !== null && el("p", { class: "notes" }, `holds until ${momentIn(trigger.changes_at, trigger.changes_zone)} by its schedule`),
     trigger.error !== null && el("p", { class: "error" }, trigger.error));
 }
 

@@ -259,7 +259,7 @@ def test_what_the_service_says_is_never_read_as_markup(scene: Scene, open_page: 
     expect(row(page, "lost").locator(".triggers")).to_contain_text(scene.nasty)
     expect(row(page, "lost")).to_contain_text("source unknown")
     page.goto(f"{scene.url}#/lost")
-    expect(page.locator(".troubles")).to_contain_text(f"{scene.nasty} (redis) is unknown")
+    expect(page.locator("#workload .troubles")).to_contain_text(f"{scene.nasty} (redis) is unknown")
     expect(page.locator(".decisions")).to_contain_text(scene.nasty)
     page.goto(f"{scene.url}#/{scene.nasty}")
     expect(page.get_by_role("heading", level=1)).to_have_text(scene.nasty)
@@ -271,6 +271,21 @@ def test_what_the_service_says_is_never_read_as_markup(scene: Scene, open_page: 
 
 
 @pytest.mark.usefixtures("at_zero")
+def test_a_rejected_edit_is_told_until_it_is_mended(scene: Scene, open_page: Open) -> None:
+    page = open_page(scene.url)
+    told = page.locator("#troubles")
+    is_live(page)
+    expect(told).to_be_empty()
+    manifest = scene.service.manifest
+    before = manifest.read_text()
+    try:
+        manifest.write_text("name: broken\n")
+        expect(told).to_contain_text("The last edit of the manifests was rejected")
+    finally:
+        manifest.write_text(before)
+    expect(told).to_be_empty()
+
+
 def test_a_restart_of_the_service_is_told_and_got_over(scene: Scene, open_page: Open) -> None:
     page = open_page(scene.url)
     page.evaluate("window.kept = true")

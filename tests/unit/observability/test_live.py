@@ -62,6 +62,31 @@ async def told(live: Live, watcher: Watcher) -> dict[str, Any]:
     return said
 
 
+async def test_what_is_of_no_workload_is_told_at_once(live: Live, recorder: FanOut) -> None:
+    assert json.loads(live.hello())["rejected"] == []
+    async with running(live):
+        with live.watching() as watcher:
+            recorder.configuration_reloaded(accepted=False)
+            recorder.configuration_reloaded(accepted=False, part="shop/worker")
+            assert (await told(live, watcher))["rejected"] == ["manifests", "shop/worker"]
+            recorder.configuration_dropped(part="shop/worker")
+            assert (await told(live, watcher))["rejected"] == ["manifests"]
+            recorder.configuration_reloaded(accepted=True)
+            assert (await told(live, watcher))["rejected"] == []
+
+
+async def test_a_proxy_that_is_due_and_does_not_serve_is_told(
+    live: Live, recorder: FanOut, workload: Workload, shop: Workload
+) -> None:
+    recorder.proxy_up(up=False)
+    recorder.workload_added(workload)
+    assert json.loads(live.hello())["lacks_proxy"] is False
+    recorder.workload_added(shop)
+    assert json.loads(live.hello())["lacks_proxy"] is True
+    recorder.proxy_up(up=True)
+    assert json.loads(live.hello())["lacks_proxy"] is False
+
+
 async def test_nothing_is_made_while_nobody_watches(
     board: CountingBoard, live: Live, recorder: FanOut, workload: Workload, record: Callable
 ) -> None:
