@@ -33,7 +33,8 @@ def variable(name: str, query: str, *, several: bool) -> dict[str, Any]:
         "sort": 1,
         "multi": several,
         "includeAll": several,
-        "allValue": ".*" if several else None,
+        # Not `.*`: all of the choices, and not every job of a Prometheus that scrapes others, too.
+        "allValue": None,
         "current": {"text": "All", "value": "$__all"} if several else {},
     }
 

@@ -31,6 +31,7 @@ class Panel:
         width: Columns, of 24.
         height: Rows.
         red_from: The value from which it is red; None never.
+        red_below: The value below which it is red, instead.
     """
 
     title: str
@@ -41,12 +42,15 @@ class Panel:
     width: int = 12
     height: int = 8
     red_from: float | None = None
+    red_below: float | None = None
 
     def as_json(self, number: int, x: int, y: int) -> dict[str, Any]:
         """Return it as Grafana stores it."""
         steps: list[dict[str, Any]] = [{"color": "green", "value": None}]
         if self.red_from is not None:
             steps.append({"color": "red", "value": self.red_from})
+        if self.red_below is not None:
+            steps = [{"color": "red", "value": None}, {"color": "green", "value": self.red_below}]
         defaults: dict[str, Any] = {"unit": self.unit, "min": 0, "thresholds": {"mode": "absolute", "steps": steps}}
         options: dict[str, Any] = {"reduceOptions": {"calcs": ["lastNotNull"]}}
         if self.kind == "timeseries":
@@ -79,9 +83,18 @@ class Panel:
         }
 
 
-def figure(title: str, text: str, expression: str, *, red_from: float | None = None, unit: str = "short") -> Panel:
+def figure(
+    title: str,
+    text: str,
+    expression: str,
+    *,
+    red_from: float | None = None,
+    red_below: float | None = None,
+    unit: str = "short",
+) -> Panel:
     """Return a single number."""
-    return Panel(title, text, {"": expression}, unit=unit, kind="stat", width=4, height=4, red_from=red_from)
+    queries = {"": expression}
+    return Panel(title, text, queries, unit, "stat", width=4, height=4, red_from=red_from, red_below=red_below)
 
 
 def rate(metric: str, selector: str, *by: str) -> str:

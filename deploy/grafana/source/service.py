@@ -7,7 +7,7 @@ from panel import OF_SERVICE, Panel, figure, quantile, rate
 TEXT = "The service itself: is it up, in time, and within its means?"
 
 PANELS = (
-    figure("Up", "Services that answer Prometheus.", f"sum(up{{{OF_SERVICE}}})"),
+    figure("Up", "Services that answer Prometheus.", f"sum(up{{{OF_SERVICE}}})", red_below=1),
     figure(
         "Proxies",
         "Services with a proxy that serves; 0 without ingress.",
@@ -20,6 +20,7 @@ PANELS = (
         "Manifests accepted",
         "1 while the manifests, as last read, are what runs.",
         f"min(scaler_configuration_accepted{{{OF_SERVICE}}})",
+        red_below=1,
     ),
     Panel(
         "Versions",

@@ -164,7 +164,8 @@ def chosen(scene: Scene, dashboard: dict[str, Any], **given: str) -> dict[str, s
             choices = scene.prometheus.choices(filled(variable["query"], values))
             assert choices, variable
             assert variable["includeAll"] or given[name] in choices
-            values[name] = ".*" if variable["includeAll"] else given[name]
+            # As Grafana writes "All" where no value for it is given.
+            values[name] = f"({'|'.join(choices)})" if variable["includeAll"] else given[name]
     return values
 
 

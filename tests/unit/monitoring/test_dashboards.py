@@ -52,4 +52,6 @@ def test_variables_that_are_used_are_there_and_the_other_way_round(dashboard: di
     assert variables[:3] == ["datasource", "job", "instance"]
     assert [name for name in variables if f"${name}" not in text and f"${{{name}}}" not in text] == []
     assert ("workload" in variables) == ("$workload" in text)
+    # "All" are the services that there are: by `.*` the processor's time would be that of every job of a Prometheus.
+    assert [each["name"] for each in dashboard["templating"]["list"] if each.get("allValue") is not None] == []
     assert dashboard["links"][0]["includeVars"]
