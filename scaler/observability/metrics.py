@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -94,6 +95,8 @@ class PrometheusRecorder(Recorder):
             labels = (workload.name, trigger.name, trigger.type)
             self._target.labels(*labels).set(trigger.policy.target)
             self._bugs.labels(*labels)
+            # Nothing was read yet: 0 would say that there is no work.
+            self._value.labels(*labels).set(math.nan)
             series.triggers[trigger.name] = _TriggerSeries(
                 value=self._value.labels(*labels),
                 wants=self._wants.labels(*labels),

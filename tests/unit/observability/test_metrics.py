@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,14 @@ def test_a_tick_is_shown(workload: Workload, record: Callable) -> None:
     assert samples[f"scaler_trigger_up{trigger}"] == 0
     assert samples[f"scaler_trigger_errors_total{trigger}"] == 1
     assert samples[f"scaler_trigger_value{trigger}"] == 80
+
+
+def test_a_value_that_was_never_read_is_not_zero(workload: Workload) -> None:
+    registry = CollectorRegistry()
+    recorder = PrometheusRecorder(registry)
+    recorder.workload_added(workload)
+    recorder.read(workload, "redis-0", Reading.failed("down"), duration_s=3)
+    assert math.isnan(exposed(registry)["scaler_trigger_value{trigger=redis-0,type=redis,workload=worker}"])
 
 
 def test_a_removed_workload_leaves_no_series(workload: Workload, record: Callable) -> None:
