@@ -134,7 +134,8 @@ def bind(address: str) -> socket.socket:
             (host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
         )
     except OSError as error:
-        raise ConfigError(f"the API cannot listen on {address}: {error}; choose another with --listen") from error
+        why = (error.strerror or str(error)).partition(" (while ")[0]  # the rest says the address again
+        raise ConfigError(f"the API cannot listen on {address}: {why}; choose another with --listen") from error
     # A client that takes nothing keeps what was sent to it in memory: the system drops it, whoever sent it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TAKES_NOTHING_MS)
     return listener

@@ -216,7 +216,7 @@ async def test_a_check_by_http_1_0_needs_no_host(client: aiohttp.ClientSession) 
 def test_an_address_in_use_or_nonsense_is_a_clear_error() -> None:
     with api.bind("127.0.0.1:0") as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match="choose another with --listen"):
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: [A-Z][a-z ]+; choose another with --listen$"):
             api.bind(f"127.0.0.1:{port}")
     for nonsense in ("8080", "localhost", ":", "127.0.0.1:http", "127.0.0.1:99999"):
         with pytest.raises(ConfigError):
