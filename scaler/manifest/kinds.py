@@ -11,6 +11,7 @@ _KEDA = "keda.sh/v1alpha1"
 _CORE = "v1"
 APP_TYPE = "Microsoft.App/containerApps"
 _JOB_TYPE = "microsoft.app/jobs"
+_SHOWN_KEYS = 5
 
 
 class DocumentKind(Enum):
@@ -60,7 +61,10 @@ def kind_of(report: Report) -> DocumentKind | None:
     else:
         hint = closest("properties", data) and "is `properties` misspelt?"
         expected = "properties (a Container App), or apiVersion and kind (KEDA)"
-        report.error((), expected, found=f"a mapping of {listed(data)}", hint=hint)
+        # Some only: it may be a file of another kind altogether, whose content is nobody's business.
+        few = list(data)[:_SHOWN_KEYS]
+        shown = listed(few) + (", ..." if len(data) > len(few) else "")
+        report.error((), expected, found=f"a mapping of {shown}", hint=hint)
     return None
 
 

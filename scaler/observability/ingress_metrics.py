@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import Gauge
@@ -24,7 +25,7 @@ class _AppSeries:
     held: Any
     in_flight: Any
     hold_s: Any
-    holds: dict[HoldOutcome, Any] = field(default_factory=dict)
+    holds: Mapping[HoldOutcome, Any]
 
 
 class IngressMetrics(Recorder):
@@ -52,7 +53,11 @@ class IngressMetrics(Recorder):
         if not isinstance(workload.target, App) or workload.target.ingress is None:
             return
         series = _AppSeries(
-            self._held.labels(workload.name), self._in_flight.labels(workload.name), self._hold_s.labels(workload.name)
+            self._held.labels(workload.name),
+            self._in_flight.labels(workload.name),
+            self._hold_s.labels(workload.name),
+            # All of them: the first of an outcome is to be seen as an increase.
+            {outcome: self._holds.labels(workload.name, outcome) for outcome in HoldOutcome},
         )
         self._rejections.labels(workload.name)
         self._series[workload.name] = series
@@ -72,8 +77,6 @@ class IngressMetrics(Recorder):
     def hold_ended(self, workload: Workload, *, held_s: float, outcome: HoldOutcome) -> None:
         """Count what became of a request, and observe how long it waited where it did."""
         if series := self._series.get(workload.name):
-            if outcome not in series.holds:
-                series.holds[outcome] = self._holds.labels(workload.name, outcome)
             series.holds[outcome].inc()
             if outcome in _WAITED:
                 series.hold_s.observe(held_s)

@@ -25,10 +25,15 @@ PANELS = (
     ),
     Panel(
         "Value of each trigger against its target",
-        "A target is what one replica is to carry, or what the whole is to be held at: above it, more are wanted.",
+        "A backlog or requests (AverageValue) are compared with the target of all replicas; cpu, memory and rules of"
+        " type Value with the target itself. Above it, more are wanted.",
         {
             "{{trigger}} value": f"scaler_trigger_value{{{OF_WORKLOAD}}}",
             "{{trigger}} target": f"scaler_trigger_target{{{OF_WORKLOAD}}}",
+            "{{trigger}} target of all replicas": (
+                f"scaler_trigger_target{{{OF_WORKLOAD}}} * on (job, instance, workload) group_left"
+                f" scaler_workload_wanted_replicas{{{OF_WORKLOAD}}}"
+            ),
         },
     ),
     Panel(

@@ -51,6 +51,7 @@ def asked(expression: str) -> set[str]:
     )
     return {word for word in re.findall(r"[a-zA-Z_:][\w:]*", bare) if "_" in word} - {
         "histogram_quantile", "label_values", "min_over_time", "max_over_time", "avg_over_time",
+        "group_left",
     } | ({"up"} if re.search(r"\bup\b", bare) else set())  # fmt: skip
 
 
