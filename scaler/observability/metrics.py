@@ -115,15 +115,22 @@ class PrometheusRecorder(Recorder):
 
     def workload_removed(self, workload: Workload) -> None:
         """Drop the workload's series."""
-        self._series.pop(workload.name, None)
+        name = workload.name
+        series = self._series.pop(name, None)
         self._scaling.workload_removed(workload)
         self._ingress.workload_removed(workload)
-        for metric in (
-            *(self._wanted, self._current, self._ready, self._pushes, self._starts, self._stops, self._failures),
-            *(self._value, self._target, self._wants, self._active, self._up, self._errors, self._bugs),
-            *(self._decisions, self._stable, self._panic, self._panicking),
-        ):
-            metric.remove_by_labels({"workload": workload.name})
+        # Each by all its labels: to look for a part of them goes through the series of all workloads.
+        of_workload = (self._wanted, self._current, self._ready, self._pushes, self._starts, self._stops)
+        for metric in (*of_workload, self._failures):
+            metric.remove(name)
+        for trigger in workload.triggers:
+            for metric in (
+                *(self._value, self._target, self._wants, self._active, self._up, self._errors, self._bugs),
+                *(self._stable, self._panic, self._panicking),
+            ):
+                metric.remove(name, trigger.name, trigger.type)
+        for reason in series.decisions if series is not None else ():
+            self._decisions.remove(name, reason)
 
     def woke(self, workload: Workload, *, lateness_s: float, pushed: bool) -> None:
         """Observe the lateness of a tick, or count a push."""
