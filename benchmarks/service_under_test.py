@@ -10,17 +10,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
-
 from scaler import manifests, wiring
 from scaler.engine.memory import Memory
 from scaler.engine.service import Service
 from scaler.engine.state_store import SqliteStateStore
 from scaler.model import Reading, Workload
 from scaler.observability.fan_out import FanOut
-from scaler.observability.metrics import PrometheusRecorder
-from scaler.observability.status import StatusBoard
 from scaler.ports.recorder import Recorder
+from scaler.showing import Views
 from scaler.testing.actuators import FakeActuator
 
 _DOCUMENTS_PER_FILE = 1000
@@ -116,7 +113,7 @@ def load(triggers: Sequence[Mapping[str, object]], **scale: float) -> tuple[Work
 @asynccontextmanager
 async def serving(observed: Observed, *others: Recorder) -> AsyncIterator[Service]:
     """Lend a service that stores, counts and shows everything, over an actuator that only pretends."""
-    recorder = FanOut(PrometheusRecorder(CollectorRegistry()), StatusBoard(), observed, *others)
+    recorder = FanOut(*Views.over(lambda _: (), keda_metrics=False).recorders, observed, *others)
     with tempfile.TemporaryDirectory(prefix="scaler-bench-") as folder:
         async with (
             SqliteStateStore(Path(folder) / "state.db") as store,

@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from scaler.engine.clock import SystemClock
 from scaler.model import Workload
 from scaler.observability import api
-from scaler.observability.fan_out import FanOut
 from scaler.observability.history import History
 from scaler.observability.keda_metrics import KedaMetrics
 from scaler.observability.live import Live
@@ -29,7 +28,7 @@ class Views:
     board: StatusBoard
     history: History
     live: Live
-    recorder: Recorder
+    recorders: tuple[Recorder, ...]
 
     @classmethod
     def over(cls, urls: Callable[[Workload], Sequence[str]], *, keda_metrics: bool) -> Self:
@@ -46,7 +45,7 @@ class Views:
         recorders: list[Recorder] = [PrometheusRecorder(registry), board, history, live]
         if keda_metrics:
             recorders.append(KedaMetrics(registry))
-        return cls(registry, board, history, live, FanOut(*recorders))
+        return cls(registry, board, history, live, tuple(recorders))
 
     async def serve(self, listener: socket.socket, *, asked: str) -> None:
         """Answer HTTP requests until cancelled.

@@ -212,7 +212,7 @@ async def _serve(
 ) -> None:
     # The ingress, made below, completes its settings.
     views = Views.over(lambda workload: serving.urls(workload, ingress.settings), keda_metrics=settings.keda_metrics)
-    recorders: list[Recorder] = [views.recorder, ActuatorNote(directory, kind)]
+    recorders: list[Recorder] = [*views.recorders, ActuatorNote(directory, kind)]
     async with AsyncExitStack() as stack:
         if settings.record is not None:
             recorders.append(stack.enter_context(TraceRecorder(settings.record)))

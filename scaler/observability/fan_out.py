@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from scaler.model import Decision, Reading, Replica, Workload
 from scaler.ports.recorder import HoldOutcome, Recorder
 
 
 class FanOut(Recorder):
-    """Passes facts on in order."""
+    """Passes facts on in order.
+
+    What comes with each tick goes only to those that do not ignore it: thousands of workloads tick in a second.
+    """
 
     def __init__(self, *recorders: Recorder) -> None:
         self._recorders = recorders
+        self._woke = _takers(recorders, Recorder.woke)
+        self._read = _takers(recorders, Recorder.read)
+        self._decided = _takers(recorders, Recorder.decided)
+        self._observed = _takers(recorders, Recorder.observed)
 
     def workload_added(self, workload: Workload) -> None:
         """Pass it on."""
@@ -24,13 +33,13 @@ class FanOut(Recorder):
 
     def woke(self, workload: Workload, *, lateness_s: float, pushed: bool) -> None:
         """Pass it on."""
-        for recorder in self._recorders:
-            recorder.woke(workload, lateness_s=lateness_s, pushed=pushed)
+        for take in self._woke:
+            take(workload, lateness_s=lateness_s, pushed=pushed)
 
     def read(self, workload: Workload, trigger: str, reading: Reading, *, duration_s: float) -> None:
         """Pass it on."""
-        for recorder in self._recorders:
-            recorder.read(workload, trigger, reading, duration_s=duration_s)
+        for take in self._read:
+            take(workload, trigger, reading, duration_s=duration_s)
 
     def plugin_bug(self, workload: Workload, trigger: str) -> None:
         """Pass it on."""
@@ -39,13 +48,13 @@ class FanOut(Recorder):
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:
         """Pass it on."""
-        for recorder in self._recorders:
-            recorder.decided(workload, decision, duration_s=duration_s)
+        for take in self._decided:
+            take(workload, decision, duration_s=duration_s)
 
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Pass it on."""
-        for recorder in self._recorders:
-            recorder.observed(workload, replicas)
+        for take in self._observed:
+            take(workload, replicas)
 
     def actuated(
         self,
@@ -122,3 +131,9 @@ class FanOut(Recorder):
         """Pass it on."""
         for recorder in self._recorders:
             recorder.proxy_rejected(workloads, error=error)
+
+
+def _takers(recorders: Iterable[Recorder], fact: Callable[..., None]) -> tuple[Callable[..., None], ...]:
+    """Return the methods that take a fact, of those that have one of their own."""
+    methods = [getattr(recorder, fact.__name__) for recorder in recorders]
+    return tuple(method for method in methods if getattr(method, "__func__", None) is not fact)

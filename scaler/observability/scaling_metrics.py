@@ -27,6 +27,7 @@ class _Scaling:
     reaction_s: Any = None
     wake_s: Any = None
     waking_since: float | None = None
+    is_at_maximum: bool = False
 
 
 class ScalingMetrics(Recorder):
@@ -64,12 +65,12 @@ class ScalingMetrics(Recorder):
 
     def workload_removed(self, workload: Workload) -> None:
         """Drop the workload's series."""
-        self._series.pop(workload.name, None)
-        for metric in (
-            *(self._min, self._max, self._at_maximum, self._failing),
-            *(self._limits, self._reaction_s, self._wake_s),
-        ):
-            metric.remove_by_labels({"workload": workload.name})
+        series = self._series.pop(workload.name, None)
+        # Each by all its labels: to look for a part of them goes through the series of all workloads.
+        for metric in (self._min, self._max, self._at_maximum, self._failing, self._reaction_s, self._wake_s):
+            metric.remove(workload.name)
+        for rule in series.limits if series is not None else ():
+            self._limits.remove(workload.name, rule)
 
     def decided(self, workload: Workload, decision: Decision, *, duration_s: float) -> None:  # noqa: ARG002
         """Show what limited the count, and see when a wake begins."""
@@ -80,7 +81,9 @@ class ScalingMetrics(Recorder):
                 series.limits[limit.rule] = self._limits.labels(workload.name, limit.rule)
             series.limits[limit.rule].inc()
             at_maximum = at_maximum or limit.rule is Rule.MAX_REPLICAS
-        series.at_maximum.set(1 if at_maximum else 0)
+        if at_maximum is not series.is_at_maximum:
+            series.is_at_maximum = at_maximum
+            series.at_maximum.set(1 if at_maximum else 0)
         if decision.desired == 0:
             series.waking_since = None
         elif decision.current == 0:
