@@ -94,8 +94,7 @@ class KedaMetrics(Recorder):
         self._max.labels(*autoscaler).set(workload.policy.max_replicas)
         scalers = {}
         for index, trigger in enumerate(workload.triggers):
-            metric = metric_name(index, trigger.type, trigger.name)
-            labels = (NAMESPACE, NAMESPACE, metric, name, trigger.name, str(index), "scaledobject")
+            labels = _labels_of_scaler(workload, index)
             scalers[trigger.name] = _ScalerSeries(
                 value=self._value.labels(*labels),
                 latency_s=self._latency_s.labels(*labels),
@@ -119,13 +118,16 @@ class KedaMetrics(Recorder):
         name = workload.name
         if self._series.pop(name, None) is None:
             return
-        scalers = (self._value, self._latency_s, self._active, self._errors)
-        for metric in (*scalers, self._object_errors, self._paused):
-            metric.remove_by_labels({"scaledObject": name})
-        self._late_s.remove_by_labels({"resource": name})
+        # Each by all its labels: to look for a part of them goes through the series of all workloads.
+        for index in range(len(workload.triggers)):
+            for metric in (self._value, self._latency_s, self._active, self._errors):
+                metric.remove(*_labels_of_scaler(workload, index))
+        for metric in (self._object_errors, self._paused):
+            metric.remove(NAMESPACE, NAMESPACE, name)
+        self._late_s.remove(NAMESPACE, NAMESPACE, "scaledobject", name)
         for metric in (self._current, self._desired, self._min, self._max):
-            metric.remove_by_labels({"horizontalpodautoscaler": f"keda-hpa-{name}"})
-        self._asked.remove_by_labels({"deployment": name})
+            metric.remove(NAMESPACE, f"keda-hpa-{name}")
+        self._asked.remove(NAMESPACE, name)
         self._types.subtract(trigger.type for trigger in workload.triggers)
         self._count()
 
@@ -161,6 +163,12 @@ class KedaMetrics(Recorder):
     def observed(self, workload: Workload, replicas: tuple[Replica, ...]) -> None:
         """Show how many replicas there are."""
         self._series[workload.name].current.set(len(staying(replicas)))
+
+
+def _labels_of_scaler(workload: Workload, index: int) -> tuple[str, ...]:
+    trigger = workload.triggers[index]
+    metric = metric_name(index, trigger.type, trigger.name)
+    return NAMESPACE, NAMESPACE, metric, workload.name, trigger.name, str(index), "scaledobject"
 
 
 def metric_name(index: int, type_: str, name: str) -> str:
