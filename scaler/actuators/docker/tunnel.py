@@ -13,7 +13,6 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote
@@ -54,13 +53,13 @@ class Tunnel:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._said: deque[str] = deque(maxlen=1)
+        self._said = ""
         self._failed: tuple[float, str] | None = None
 
     @property
     def place(self) -> str:
         """Where the socket is, for a text about it, and what `ssh` said last, if anything."""
-        said = next(iter(self._said), "")
+        said = self._said
         return f"over ssh, socket {self._remote} on {self._endpoint.split.hostname}" + (f": {said}" if said else "")
 
     def open(self) -> str:
@@ -101,7 +100,7 @@ class Tunnel:
         except OSError as error:
             raise EngineUnavailable(f"the Docker engine is not reached over ssh: ssh: {error.strerror}") from error
         self._process = process
-        self._said.clear()
+        self._said = ""
         listener = threading.Thread(target=self._listen, args=(process.stderr,), name="docker-ssh", daemon=True)
         listener.start()
         deadline = time.monotonic() + 2 * _CONNECT_S
@@ -109,7 +108,7 @@ class Tunnel:
             if process.poll() is not None or time.monotonic() > deadline:
                 self._end()
                 listener.join(_STOP_S)
-                text = f"the Docker engine is not reached over ssh: {next(iter(self._said), 'not in time')}"
+                text = f"the Docker engine is not reached over ssh: {self._said or 'not in time'}"
                 self._failed = (time.monotonic(), text)
                 raise EngineUnavailable(text)
             time.sleep(_POLL_S)
@@ -126,7 +125,7 @@ class Tunnel:
         with stderr:
             for line in stderr:
                 if text := line.decode(errors="replace").strip():
-                    self._said.append(text)
+                    self._said = text
 
     def _end(self) -> None:
         process, self._process = self._process, None
