@@ -21,8 +21,8 @@ def milli(value: float) -> int:
 
 
 def target_milli(target: float) -> int:
-    """Return a target in thousandths; what is finer is cut off, as KEDA does."""
-    return int(target * 1000) if 0 < target < math.inf else 0
+    """Return a target in thousandths; what is finer is cut off, as KEDA does, and what an int64 cannot hold."""
+    return int(min(target * 1000, _INT64_MAX)) if 0 < target < math.inf else 0
 
 
 def propose(

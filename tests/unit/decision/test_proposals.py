@@ -22,7 +22,9 @@ def test_values_at_the_edges(value: float, expected: int) -> None:
     assert milli(value) == expected
 
 
-@pytest.mark.parametrize(("target", "expected"), [(5.0, 5000), (0.3339, 333), (0.0009, 0), (-1.0, 0)])
+@pytest.mark.parametrize(
+    ("target", "expected"), [(5.0, 5000), (0.3339, 333), (0.0009, 0), (-1.0, 0), (1e308, 2**63 - 1)]
+)
 def test_targets_are_cut_to_thousandths(target: float, expected: int) -> None:
     assert target_milli(target) == expected
 
