@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
+from scaler.cancellation import raise_if_cancelled
 from scalers.redis.errors import translate
 from scalers.redis.servers import Server
 
@@ -103,6 +104,7 @@ async def send(connection: Connection, commands: Sequence[tuple[str | int | byte
     except (RuntimeError, AttributeError) as error:
         # How uvloop, and from Python 3.12 on asyncio's closed transport, say that the peer has reset the connection.
         raise RedisConnectionError("the connection was reset") from error
+    raise_if_cancelled()
 
 
 async def disconnect(connection: Connection) -> None:

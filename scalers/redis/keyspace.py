@@ -10,6 +10,7 @@ from contextlib import suppress
 from redis.asyncio import Connection
 from redis.exceptions import NoPermissionError, RedisError, ResponseError
 
+from scaler.cancellation import raise_if_cancelled
 from scaler.clients.watcher import Sessions, Watcher
 from scaler.ports.errors import SourceError
 from scalers.redis.connection import SOCKET_TIMEOUT_S, disconnect, new_connection, send
@@ -93,6 +94,7 @@ class KeyspaceEvents:
                 try:
                     async with asyncio.timeout(SOCKET_TIMEOUT_S):
                         await connection.connect()  # type: ignore[no-untyped-call]
+                        raise_if_cancelled()
                     session.create_task(self._send(connection), name=f"{self._server}: events: subscribe")
                     while True:
                         await self._receive(connection)

@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 _SWITCHED = "+switch-master"
 _LAST_PORT = 65535
+_ANNOUNCEMENTS_APART_S = 0.01
 
 
 class Owners(ABC):
@@ -145,6 +146,8 @@ class SentinelTopology(Topology):
                         async for _ in heard:
                             backoff.reset()
                             changed()
+                            # A sentinel that says so without end may not keep the loop busy.
+                            await asyncio.sleep(_ANNOUNCEMENTS_APART_S)
             await asyncio.sleep(backoff.next_delay())
 
 

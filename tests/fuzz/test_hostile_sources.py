@@ -28,6 +28,7 @@ from scalers.prometheus.query import PrometheusScaler
 from scalers.rabbitmq.queues import RabbitMQScaler
 from scalers.redis.cluster import RedisClusterListScaler
 from scalers.redis.lists import RedisListScaler
+from scalers.redis.sentinel import RedisSentinelListScaler
 from scalers.redis.streams import RedisStreamsScaler
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
@@ -316,6 +317,23 @@ async def test_redis(scaler: Any, parameters: dict[str, str]) -> None:
         if name not in without and (floods or not name.startswith(SLOW))
     }
     await defy(scaler, parameters, behaviours)
+
+
+async def names_itself(peer: hostile.Peer) -> None:
+    """Be the master that the sentinel, this server too, tells of."""
+    port = str(peer.writer.get_extra_info("sockname")[1]).encode()
+    await resp(b"*2\r\n$9\r\n127.0.0.1\r\n$%d\r\n%s\r\n" % (len(port), port))(peer)
+
+
+async def test_redis_sentinel() -> None:
+    parameters = {**SEVERAL, "listName": "jobs", "sentinelMaster": "m"}
+    announcing: dict[str, Behaviour] = {
+        "names itself": names_itself,
+        "no address": resp(b"*2\r\n$1\r\n\xff\r\n$4\r\n6379\r\n"),
+        "an address with escapes": resp(b"*2\r\n$12\r\n%s\r\n$4\r\n6379\r\n" % ESCAPE[:12]),
+        "announces without end": hostile.floods(b"*-1\r\n", with_=b"*3\r\n+message\r\n+x\r\n+y\r\n"),
+    }
+    await defy(RedisSentinelListScaler, parameters, {**RESP, **announcing})
 
 
 def kafka(*bodies: bytes) -> Behaviour:

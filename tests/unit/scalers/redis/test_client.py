@@ -9,8 +9,12 @@ from collections.abc import Callable
 
 import pytest
 import uvloop
+from redis.asyncio import Connection
 
+from scaler.testing.servers import hostile
+from scaler.testing.servers.hostile import HostileServer
 from scalers.redis.client import RedisClient
+from scalers.redis.connection import disconnect, new_connection, send
 from scalers.redis.lists import RedisListConfig
 
 
@@ -58,3 +62,26 @@ def test_a_connection_that_was_reset_while_idle_is_no_outage(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(main()) == [3, 3, 3]
+
+
+async def test_sending_loses_no_cancellation_whenever_it_comes() -> None:
+    lost = []
+    async with HostileServer.running(hostile.silent) as server:
+        config = RedisListConfig.model_validate({"address": f"127.0.0.1:{server.port}", "listName": "jobs"})
+        for turns in range(1, 20):
+            connection = new_connection(config.source())
+
+            async def send_often(connection: Connection = connection) -> None:
+                for _ in range(100):
+                    await send(connection, [("PING",)])
+
+            await send(connection, [("PING",)])
+            sending = asyncio.create_task(send_often())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.wait((sending,))
+            if not sending.cancelled():
+                lost.append(turns)
+            await disconnect(connection)
+    assert lost == []
