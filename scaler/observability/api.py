@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from scaler.observability.event_stream import EventStream
 from scaler.observability.guard import Guard
 from scaler.observability.history import History
+from scaler.observability.http_protocol import Protocol
 from scaler.observability.live import Live
 from scaler.observability.page_files import add_page
 from scaler.observability.status import StatusBoard
@@ -146,7 +147,15 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI) -> None:
         super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+            uvicorn.Config(
+                app,
+                http=Protocol,
+                ws="none",
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                timeout_graceful_shutdown=2,
+            )
         )
 
     @contextlib.contextmanager
