@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 
 from scaler.actuators.docker import volumes
 from scaler.manifest.aca import domains
+from scaler.manifest.values import MAX_FILE_BYTES, OutsideValues, ValueMissing
 from scaler.model import App, Container, Volume, VolumeKind
 from scaler.ports.errors import ReplicaRejected
 
@@ -36,3 +38,48 @@ def test_secret_paths_stay_in_their_volume(path: str) -> None:
 def test_certificate_ids_are_names_in_the_folder(name: str) -> None:
     assert domains.certificate_name(f"/subscriptions/x/../{name}") is None
     assert domains.certificate_name("../../etc/shop") == "shop"
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """A folder beside that of the manifests, with what no secret is read from."""
+    folder = tmp_path / "outside"
+    (folder / "folder").mkdir(parents=True)
+    os.mkfifo(folder / "pipe")
+    (folder / "device").symlink_to("/dev/zero")
+    (folder / "large").write_bytes(b"x" * (MAX_FILE_BYTES + 1))
+    (folder / "binary").write_bytes(b"\xff\xfe")
+    (folder / "loop").symlink_to("loop")
+    (folder / "terminal").symlink_to("/dev/tty")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name", ["folder", "pipe", "device", "large", "binary", "loop", "terminal", "none", "a\0b", ""]
+)
+@pytest.mark.parametrize("by_link", [False, True])
+def test_references_to_files_neither_hang_nor_fill_the_memory(
+    tmp_path: Path, outside: Path, name: str, *, by_link: bool
+) -> None:
+    """Secrets and waiting pages: both are read by this."""
+    path = f"../outside/{name}" if name else ""
+    (tmp_path / "manifests").mkdir()
+    if by_link and name and "\0" not in name:
+        (tmp_path / "manifests" / "link").symlink_to(outside / name)
+        path = "link"
+    with pytest.raises(ValueMissing):
+        OutsideValues({}).read(path, str(tmp_path / "manifests" / "app.yaml"))
+
+
+def test_a_reference_may_lead_out_of_the_folder_as_secret_stores_need_it(tmp_path: Path, outside: Path) -> None:
+    """A manifest is as trusted as the command line; Kubernetes and Docker mount secrets as links."""
+    (outside / "secret").write_text("x\n")
+    (tmp_path / "link").symlink_to(outside / "secret")
+    values = OutsideValues({})
+    manifest = str(tmp_path / "app.yaml")
+    assert [values.resolve(f"${{file:{name}}}", manifest) for name in ("link", "outside/../outside/secret")] == [
+        "x",
+        "x",
+    ]
+    # A reference is the whole of a value: nothing from outside is put into the midst of another text.
+    assert values.resolve("a${file:link}", manifest) == "a${file:link}"
