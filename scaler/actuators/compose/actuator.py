@@ -162,7 +162,11 @@ class ComposeActuator(Actuator):
             stops.append(self._stop(steps.park, remove=False))
         image = await self._engine.image(definition) if steps.create else ""
         numbers = _free_numbers(containers)
-        starts = [self._operations.begin(key, self._start(each)) for each in steps.start]
+        runs = any(each.state == "running" for each in containers)
+        starts = [
+            self._operations.begin(key, self._start(each, replaceable=runs or place > 0))
+            for place, each in enumerate(steps.start)
+        ]
         starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(steps.create)]
         removals = [self._operations.begin(key, self._remove(each)) for each in (*steps.remove, *halves)]
         if starts or removals:
@@ -220,8 +224,8 @@ class ComposeActuator(Actuator):
         await self._engine.remove(container.id)
         return container.name
 
-    async def _start(self, container: ServiceContainer) -> str:
-        await self._engine.start(container.id, container.name)
+    async def _start(self, container: ServiceContainer, *, replaceable: bool) -> str:
+        await self._engine.start(container.id, container.name, replaceable=replaceable)
         self._picture.started(container.id)
         return container.name
 

@@ -16,6 +16,7 @@ from scaler.actuators.compose.replication import Copy
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.docker.failures import message, not_reached, refusal
 from scaler.actuators.docker.pulling import engine_of
+from scaler.actuators.docker.stuck import given_up
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 
 
@@ -89,16 +90,23 @@ class ServiceEngine:
         with _naming(copy.name):
             return await self._client.call(create)
 
-    async def start(self, container_id: str, name: str) -> None:
+    async def start(self, container_id: str, name: str, *, replaceable: bool = True) -> None:
         """Start a container; one that runs stays as it is.
+
+        Args:
+            container_id: Which one.
+            name: Its name, for texts.
+            replaceable: There is another container of the service, from which one more can be made.
 
         Raises:
             ReplicaRejected: The engine cannot start it.
+            EngineUnavailable: See `given_up`, among others.
         """
 
         def start(api: Any) -> None:
             try:
-                api.start(container_id)
+                with given_up(api, container_id, only_held=True) if replaceable else contextlib.nullcontext():
+                    api.start(container_id)
             except NotFound:
                 return
             except APIError as error:

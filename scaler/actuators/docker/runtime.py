@@ -18,6 +18,7 @@ from scaler.actuators.docker.failures import translated
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.docker.images import Images
 from scaler.actuators.docker.statistics import ContainerStatistics
+from scaler.actuators.docker.stuck import given_up
 from scaler.actuators.runtime import Blueprint, Runtime, Unit, UnitState
 from scaler.model import App
 from scaler.ports.actuator import Usage
@@ -186,7 +187,8 @@ class DockerRuntime(Runtime):
             try:
                 if files is not None:
                     api.put_archive(unit_id, "/", files)
-                api.start(unit_id)
+                with given_up(api, unit_id):
+                    api.start(unit_id)
                 inspected = api.inspect_container(unit_id)
             except NotFound:
                 return None

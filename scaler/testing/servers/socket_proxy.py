@@ -11,6 +11,23 @@ from typing import Self
 
 from scaler.testing.servers.process import ServerProcess, server_folder
 
+_NOT_STARTING = """\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 1d
+    timeout server 1d
+
+frontend scaler
+    bind "${PROXY_BIND}" mode 600
+    acl its_start path_sub CONTAINER/start
+    http-request return status 500 content-type application/json string '{"message":"MESSAGE"}' if its_start
+    default_backend engine
+
+backend engine
+    server docker "unix@${ENGINE_SOCKET}"
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -38,6 +55,16 @@ class SocketProxy(ServerProcess):
         """Start one before the engine of a Unix socket and stop it on exit."""
         with server_folder("socket-proxy") as folder, cls._run(cls(folder, config, engine_url)) as server:
             yield server
+
+    @classmethod
+    @contextmanager
+    def not_starting(cls, engine_url: str, container_id: str, said: str) -> Iterator[Self]:
+        """Start one that lets everything through, but answers the start of one container as a failed engine would."""
+        with server_folder("socket-proxy") as folder:
+            config = folder / "haproxy.cfg"
+            config.write_text(_NOT_STARTING.replace("CONTAINER", container_id).replace("MESSAGE", said))
+            with cls._run(cls(folder, config, engine_url)) as server:
+                yield server
 
     @property
     def socket(self) -> Path:
