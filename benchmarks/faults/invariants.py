@@ -176,4 +176,4 @@ class Invariants:
             return []
         names: Callable[[], set[str]] = lambda: {it.name for it in self.world.yard.found()}  # noqa: E731
         with jobs.paused():
-            return jobs.problems(names(), taken=fault.replicas_lost, within_s=self.settle_s)
+            return jobs.problems(names, taken=fault.replicas_lost, within_s=self.settle_s)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from redis import Redis
@@ -56,7 +56,7 @@ class Jobs:
         for _ in range(count):
             self._put_one()
 
-    def problems(self, replicas: Collection[str], *, taken: bool, within_s: float) -> list[str]:
+    def problems(self, replicas: Callable[[], Collection[str]], *, taken: bool, within_s: float) -> list[str]:
         """Wait until all is done, and say what is lost or came twice.
 
         Args:
@@ -67,12 +67,9 @@ class Jobs:
         try:
             with self._client() as client:
                 lost = self._orphans(client, replicas)
-                if lost and taken:
-                    for key, job in lost:
-                        client.lrem(key, 1, job)
-                        client.rpush("jobs", job)
-                elif lost:
-                    return [f"jobs {[job for _, job in lost]} of replicas that were ended before they had done them"]
+                for key, job in lost:
+                    client.lrem(key, 1, job)
+                    client.rpush("jobs", job)
                 eventually(lambda: self._worked_off(client), within_s=within_s, what="all jobs are done")
                 done = Counter(map(str, client.lrange("done", 0, -1)))
                 client.delete("done")
@@ -84,13 +81,17 @@ class Jobs:
         self.total += len(done)
         self._put.clear()
         self._perhaps -= done.keys()
-        found = (("lost", missing), ("done twice", twice), ("done again, or never put", strange))
+        begun = [] if taken else [job for _, job in lost]
+        ended = "of replicas that were ended before they had done them"
+        found = ((ended, begun), ("lost", missing), ("done twice", twice), ("done again, or never put", strange))
         return [f"jobs {what}: {sorted(jobs)[:10]}" for what, jobs in found if jobs]
 
     @staticmethod
-    def _orphans(client: Redis, replicas: Collection[str]) -> list[tuple[str, str]]:
+    def _orphans(client: Redis, replicas: Callable[[], Collection[str]]) -> list[tuple[str, str]]:
         keys = [str(key) for key in client.keys("doing:*")]
-        lost = [key for key in keys if key.removeprefix("doing:") not in replicas]
+        # In this order: who has come since then has none of these keys, and who ended rightly meanwhile left none.
+        names = replicas()
+        lost = [key for key in keys if key.removeprefix("doing:") not in names]
         return [(key, str(job)) for key in lost for job in client.lrange(key, 0, -1)]
 
     @staticmethod

@@ -50,20 +50,23 @@ def _work(name: str, seconds: float, stopping: list[bool]) -> None:
     address, port = os.environ["REDIS"].rsplit(":", 1)
     redis = Redis(address, int(port), os.environ["REDIS_USER"], os.environ["REDIS_PASSWORD"])
     mine = f"doing:{name}"
-    while not stopping:
-        begun = redis.ask("LINDEX", mine, "0") or redis.ask("BLMOVE", "jobs", mine, "LEFT", "RIGHT", "0.5")
+    while True:
+        begun = redis.ask("LINDEX", mine, "0")
+        if begun is None and stopping:
+            return
+        begun = begun or redis.ask("BLMOVE", "jobs", mine, "LEFT", "RIGHT", "0.5")
         if begun is not None:
             time.sleep(seconds)
             redis.ask("EVAL", _FINISH, "2", mine, "done", str(begun))
 
 
 def main() -> None:
-    """Work until SIGTERM, through every outage."""
+    """Work until SIGTERM and the end of what was begun, through every outage."""
     stopping: list[bool] = []
     signal.signal(signal.SIGTERM, lambda *_: stopping.append(True))
-    while not stopping:
+    while True:
         try:
-            _work(os.environ["CONTAINER_APP_REPLICA_NAME"], float(os.environ.get("WORK_S", "0.05")), stopping)
+            return _work(os.environ["CONTAINER_APP_REPLICA_NAME"], float(os.environ.get("WORK_S", "0.05")), stopping)
         except OSError:
             time.sleep(0.2)
 
