@@ -32,9 +32,10 @@ UNLIMITED = 1_000_000
 _CHOICES = 5
 
 # Sent again is only what cannot have reached a replica: nothing else is safe. A replica that was just killed refuses
-# connections until its endpoint is gone, which takes as long as noticing it does.
+# connections until its endpoint is gone, which takes as long as noticing it does; if it was the only one, its requests
+# wait for the next, some eight seconds as each pause is half the longest on average.
 RETRY_ON = "connect-failure,refused-stream,reset-before-request"
-RETRIES = 12
+RETRIES = 40
 _FIRST_BACKOFF_S = 0.001
 _LONGEST_BACKOFF_S = 0.5
 _OTHER_HOST_ATTEMPTS = 10

@@ -91,6 +91,22 @@ async def test_a_body_that_is_kept_goes_to_another_replica(
             assert (await answer).status == 200
 
 
+async def test_without_another_replica_it_waits_for_the_next(
+    discovery: Discovery, at: IngressSettings, tmp_path: Path
+) -> None:
+    """As when the engine was killed with all replicas, and the app is held by the time that Envoy knows."""
+    with silent() as gone:
+        await put(discovery, at, site("app", gone, allow_insecure=True))
+        answer = upload(at, 50_000)
+        await eventually(lambda: asyncio.to_thread(tried, gone), lambda seen: seen)
+    await put(discovery, at, site("app", hot=False, allow_insecure=True))
+    # Half of all attempts; that is some seconds.
+    await eventually(lambda: retries(tmp_path), lambda seen: seen >= RETRIES // 2)
+    async with replica("one") as port:
+        await put(discovery, at, site("app", port, allow_insecure=True))
+        assert (await answer).status == 200
+
+
 @pytest.mark.parametrize(("hot", "kept"), [(True, RETRIED_BODY_BYTES), (False, HELD_BODY_BYTES)])
 async def test_a_longer_one_is_answered_503_without_another_attempt(
     discovery: Discovery, at: IngressSettings, tmp_path: Path, *, hot: bool, kept: int
