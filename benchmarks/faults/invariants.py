@@ -16,10 +16,13 @@ from benchmarks.faults.world import World
 from scaler.observability.api_client import ServiceNotReached
 from scaler.ports.errors import ConfigError
 
-_LOOK_S = 0.25
 # Counts must be seen to be right so often in a row.
 _ROWS = 3
 _ANSWERS = 3
+# So long may resources take to be given back.
+_PATIENCE_S = 30.0
+# Requests that are told of.
+_TOLD = 10
 
 
 @dataclass
@@ -27,27 +30,31 @@ class Invariants:
     """Looks at one world; remembers what was there before.
 
     Attributes:
+        world: Which one.
+        settle_s: How long everything may take to be as it should.
+        look_s: Wait between two looks.
         slowest_s: The longest that counts took to be right.
         took_s: How long each look of the last check took.
     """
 
     world: World
     settle_s: float
+    look_s: float = 0.25
     slowest_s: float = 0.0
     took_s: dict[str, float] = field(default_factory=dict)
-    _strangers: list[str] = field(default_factory=list)
-    _failures: int = 0
+    _strangers: list[str] = field(init=False)
+    _lost_until_s: float = 0.0
     _repeated: set[str] = field(default_factory=set)
     _outputs: Outputs = field(init=False)
     _resources: Resources = field(init=False)
 
     def __post_init__(self) -> None:
+        self._strangers = list(self.world.yard.strangers())
         self._outputs = Outputs(self.world.service)
-        self._resources = Resources(self.world.service)
+        self._resources = Resources(self.world.service, patience_s=min(self.settle_s, _PATIENCE_S))
 
     def begin(self) -> list[str]:
-        """Settle for the first time, and keep how it is."""
-        self._strangers = list(self.world.yard.strangers())
+        """Settle for the first time."""
         return self._settled()
 
     def check(self, fault: Fault) -> list[str]:
@@ -78,7 +85,7 @@ class Invariants:
             rows = 0 if problems else rows + 1
             if time.monotonic() - began > self.settle_s and problems:
                 return [f"after {self.settle_s:g} s: {problem}" for problem in problems]
-            time.sleep(_LOOK_S)
+            time.sleep(self.look_s)
         self.slowest_s = max(self.slowest_s, time.monotonic() - began)
         self.world.watch.confirm({name: self._count(name) for name in self.world.levels})
         return []
@@ -142,12 +149,13 @@ class Invariants:
 
     def _requests(self, fault: Fault) -> list[str]:
         tally = self.world.client.tally
-        failures = tally.failure_count - self._failures
-        self._failures = tally.failure_count
-        described, tally.described = tally.described, []
+        unseen, tally.unseen = tally.unseen, []
         broken = []
-        if failures and not fault.requests_lost:
-            broken.append(f"{failures} requests failed: {described}")
+        if fault.requests_lost:
+            # One that began before all was well again belongs to this fault, whenever it ends.
+            self._lost_until_s = time.monotonic()
+        elif failed := [it.description for it in unseen if it.began_s > self._lost_until_s]:
+            broken.append(f"{len(failed)} requests failed: {failed[:_TOLD]}")
         if not self.world.docker:
             again = set(self._repeated_requests()) - self._repeated
             self._repeated |= again
@@ -161,7 +169,7 @@ class Invariants:
         while self.world.client.tally.requests.total() < before + _ANSWERS:
             if time.monotonic() > deadline:
                 return ["requests are not answered any more"]
-            time.sleep(_LOOK_S)
+            time.sleep(self.look_s)
         return []
 
     def _repeated_requests(self) -> list[str]:

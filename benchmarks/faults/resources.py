@@ -14,7 +14,6 @@ from scaler.testing.service_process import ServiceProcess
 _MORE_DESCRIPTORS = 40
 _MORE_THREADS = 24
 _MORE_MB = 80.0
-_PATIENCE_S = 30.0
 _LOOK_S = 0.5
 
 
@@ -30,15 +29,16 @@ class Held:
 class Resources:
     """Compares each run of the service with its own beginning, and with that of all runs."""
 
-    def __init__(self, service: ServiceProcess) -> None:
+    def __init__(self, service: ServiceProcess, *, patience_s: float) -> None:
         self._service = service
+        self._patience_s = patience_s
         self._pid = 0
         self._first: Held | None = None
         self.most: Held | None = None
 
     def problems(self) -> list[str]:
         """Return what grew too much."""
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         while problems := list(self._grown()):
             if time.monotonic() > deadline:
                 return problems

@@ -168,8 +168,9 @@ def _world(actuator: str, folder: Path, found: Mapping[str, Source], engine: Doc
     environment = {"DOCKER_HOST": engine.base_url} if engine else None
     service = HttpService(folder, _texts(manifests), actuator=actuator, env=environment)
     yard: Yard = Containers(engine, service.state_dir) if engine else Processes(service.state_dir)
-    # No longer than what Envoy keeps of a held request, so that all may be tried again where they were not taken.
-    shape = Shape(max_body=60_000, max_seconds=1.0)
+    # Some are longer than what Envoy keeps for another attempt: they fail with the replica that was to have them, which
+    # may be only where a fault takes replicas away.
+    shape = Shape(max_body=3_000_000, max_seconds=1.0)
     client = Client(service.target(estate.WEB, kinds=_KINDS), seed=seed, shape=shape)
     levels = dict.fromkeys(found, 0)
     watch = Watch(service, plain=[name for name in found if estate.plain(name)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scaler.testing.http_client.client import BY_HTTP, BY_RPC, Client, Target
 from scaler.testing.http_client.connection import Answer, Connection
 from scaler.testing.http_client.requests import HELD, Shape
-from scaler.testing.http_client.tally import Kind, Tally, Unexpected
+from scaler.testing.http_client.tally import Failure, Kind, Tally, Unexpected
 
 __all__ = [
     "BY_HTTP",
@@ -14,6 +14,7 @@ __all__ = [
     "Answer",
     "Client",
     "Connection",
+    "Failure",
     "Kind",
     "Shape",
     "Tally",

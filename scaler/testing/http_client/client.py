@@ -156,8 +156,9 @@ class Client:
             async with asyncio.timeout(self._limit_s):
                 size = await requests.make(kind)
         except (OSError, EOFError, ValueError, Unexpected, grpc.RpcError, TimeoutError) as error:
-            description = f"request {requests.number} after {time.monotonic() - began:.3f} s: {error!r}"
-            self.tally.failed(kind, description)
+            seconds = time.monotonic() - began
+            description = f"request {requests.number} of {requests.body_bytes} bytes after {seconds:.3f} s: {error!r}"
+            self.tally.failed(kind, description, began_s=began)
             # Where nothing answers, they would come by the thousand.
             await asyncio.sleep(_AFTER_FAILURE_S)
         else:

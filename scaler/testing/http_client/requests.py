@@ -43,13 +43,17 @@ class Requests:
     def __init__(
         self, connection: Connection, channel: grpc.aio.Channel, tally: Tally, *, shape: Shape, seed: str
     ) -> None:
-        """Requests are numbered, from `seed`, so that an app's log shows which came more than once."""
+        """Requests are numbered, from `seed`, so that an app's log shows which came more than once.
+
+        `body_bytes` is the length of the latest body that was made.
+        """
         self._connection = connection
         self._tally = tally
         self._shape = shape
         # Sizes and times are no secrets; the same seed makes the same requests.
         self._chance = random.Random(seed)  # noqa: S311
         self._seed, self._count = seed, 0
+        self.body_bytes = 0
         self._call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{SERVICE}/Call")
         self._talk: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(f"/{SERVICE}/Talk")
         self._kinds: dict[Kind, Callable[[], Awaitable[int]]] = {
@@ -75,6 +79,7 @@ class Requests:
             grpc.RpcError: The call failed.
         """
         self._count += 1
+        self.body_bytes = 0
         if kind not in {Kind.HTTP2, Kind.RPC, Kind.RPC_STREAM, Kind.WEBSOCKET}:
             self._tally.reused += self._connection.used
         return await self._kinds[kind]()
@@ -95,6 +100,7 @@ class Requests:
 
     def _body(self, most: float = 1.0) -> list[bytes]:
         left, blocks = self._size(most), []
+        self.body_bytes = left
         while left:
             size = min(left, self._chance.randint(1, _MAX_BLOCK))
             start = self._chance.randrange(len(_NOISE) - size)

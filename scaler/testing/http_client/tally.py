@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 _DESCRIBED = 10
+_UNSEEN = 10_000
 
 
 class Kind(StrEnum):
@@ -28,6 +29,19 @@ class Unexpected(Exception):
     """An answer is not the one that was to come."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One request that failed.
+
+    Attributes:
+        began_s: When it was sent, by the monotonic clock.
+        description: In words.
+    """
+
+    began_s: float
+    description: str
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts of what was asked and what went wrong.
@@ -36,6 +50,7 @@ class Tally:
         requests: Ended ones, failed or not.
         failures: Those that ended with an error, another status than 2xx, or other content than was sent.
         described: The first failures.
+        unseen: Failures that nobody has taken yet; whoever looks from time to time takes them.
         bytes: Of bodies and messages that were sent and came back as they were.
         reused: Requests on a connection that had carried one before.
         slowest_s: The longest that each kind took.
@@ -47,6 +62,7 @@ class Tally:
     requests: Counter[Kind] = field(default_factory=Counter)
     failures: Counter[Kind] = field(default_factory=Counter)
     described: list[str] = field(default_factory=list)
+    unseen: list[Failure] = field(default_factory=list)
     bytes: int = 0
     reused: int = 0
     slowest_s: dict[Kind, float] = field(default_factory=dict)
@@ -60,12 +76,14 @@ class Tally:
         self.bytes += size
         self.slowest_s[kind] = max(self.slowest_s.get(kind, 0.0), seconds)
 
-    def failed(self, kind: Kind, description: str) -> None:
+    def failed(self, kind: Kind, description: str, *, began_s: float) -> None:
         """Count one that did not."""
         self.requests[kind] += 1
         self.failures[kind] += 1
         if len(self.described) < _DESCRIBED:
             self.described.append(f"{kind}: {description}")
+        if len(self.unseen) < _UNSEEN:
+            self.unseen.append(Failure(began_s, f"{kind}: {description}"))
 
     def was_held(self, milliseconds: float) -> None:
         """Count an answer to a request that was held."""
