@@ -35,6 +35,7 @@ class Invariants:
         look_s: Wait between two looks.
         slowest_s: The longest that counts took to be right.
         took_s: How long each look of the last check took.
+        lost: Requests that failed at the last check and were allowed to.
     """
 
     world: World
@@ -42,6 +43,7 @@ class Invariants:
     look_s: float = 0.25
     slowest_s: float = 0.0
     took_s: dict[str, float] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
     _strangers: list[str] = field(init=False)
     _lost_until_s: float = 0.0
     _repeated: set[str] = field(default_factory=set)
@@ -154,7 +156,9 @@ class Invariants:
         if fault.requests_lost:
             # One that began before all was well again belongs to this fault, whenever it ends.
             self._lost_until_s = time.monotonic()
-        elif failed := [it.description for it in unseen if it.began_s > self._lost_until_s]:
+        failed = [it.description for it in unseen if it.began_s > self._lost_until_s]
+        self.lost = [it.description for it in unseen if it.began_s <= self._lost_until_s]
+        if failed:
             broken.append(f"{len(failed)} requests failed: {failed[:_TOLD]}")
         if not self.world.docker:
             again = set(self._repeated_requests()) - self._repeated

@@ -11,6 +11,8 @@ from benchmarks.faults.secrets import leaked
 from scaler.testing.http_service import HttpService
 
 _EVERY = 3
+# Characters of a traceback.
+_TOLD = 6000
 _COMMANDS = (("status",), ("explain", estate.WEB), ("explain", "list"), ("validate",))
 
 
@@ -30,9 +32,9 @@ class Outputs:
         log = self._service.log
         fresh, self._read = log[self._read :], len(log)
         yield from (f"the log tells the secret of {name}" for name in leaked(fresh))
-        for line in fresh.splitlines():
-            if "Traceback" in line:
-                yield f"a bug in the log: {line[:1500]}"
+        place = fresh.find("Traceback")
+        if place >= 0:
+            yield f"a bug in the log: {fresh[place : place + _TOLD]}"
 
     def _api(self) -> Iterator[str]:
         for path in ("/v1/workloads", "/metrics"):

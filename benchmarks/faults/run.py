@@ -75,10 +75,9 @@ def _strike(world: World, count: int, settings: Settings, account: Account, *, d
         if not broken or world.service.runs:
             broken += invariants.check(fault)
         looks = ", ".join(f"{name} {seconds:.1f}" for name, seconds in invariants.took_s.items())
-        print(
-            f"({details}) {struck - began:.1f} s, all looked at after {time.monotonic() - struck:.1f} s ({looks})",
-            flush=True,
-        )
+        details += _lost(invariants.lost)
+        looked_s = time.monotonic() - struck
+        print(f"({details}) {struck - began:.1f} s, all looked at after {looked_s:.1f} s ({looks})", flush=True)
         account.broken += _told(f"{world.name}: {fault.name}", broken)
         account.done[f"{world.name}: {fault.name}"] += 1
         if broken:
@@ -95,6 +94,10 @@ def _chosen(world: World, count: int, settings: Settings) -> list[Fault]:
     first = chance.sample(works, min(count, len(works)))
     more = chance.choices(works, [it.weight for it in works], k=count - len(first))
     return first + more
+
+
+def _lost(requests: list[str]) -> str:
+    return f"; {len(requests)} requests lost, one of them: {requests[0]}" if requests else ""
 
 
 def _told(where: str, broken: list[str]) -> list[str]:

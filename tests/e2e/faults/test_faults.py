@@ -15,9 +15,12 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 KINDS = (
     "service killed in a scale-up",
+    "service killed in a state write",
+    "service stopped",
     "redis killed",
     "replicas removed",
     "Envoy killed",
+    "state truncated",
     "manifest broken",
 )
 
