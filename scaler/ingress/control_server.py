@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +32,17 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
+class _Began(logging.Filter):
+    """Drops gRPC's records, with tracebacks, of calls that were cancelled before they began: we end as they come."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is kept."""
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+
+_BEGAN = _Began()
+
+
 @asynccontextmanager
 async def serving(
     folder: Path, services: Sequence[Register], *, grace_s: float = 0.0
@@ -42,6 +55,8 @@ async def serving(
     Raises:
         ConfigError: The folder or the socket cannot be made.
     """
+    # For good: tasks of the server may be cancelled at the very end, when this is left. One filter is added once only.
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_BEGAN)
     with ingress_folder.reached(folder) as reached:
         server = grpc.aio.server(options=_OPTIONS)
         for register in services:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -91,3 +92,15 @@ async def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="cannot be made"):
         async with control_server.serving(tmp_path / "ingress", []):
             pass
+
+
+async def test_a_call_that_was_cancelled_before_it_began_is_not_logged_as_a_bug(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As gRPC logs it when a proxy comes just as the service ends; what is a bug goes on being logged."""
+    log = logging.getLogger("grpc._cython.cygrpc")
+    async with control_server.serving(folder, []):
+        pass
+    for error in (asyncio.CancelledError(), ValueError("a bug")):
+        log.error("Exception not handled by _handle_exceptions in servicer method [/a/B]", exc_info=error)
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [ValueError]
