@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -290,9 +291,6 @@ def simulate(
             ready_after_s=ready_after,
             start=0.0 if start is None else start.replace(tzinfo=start.tzinfo or UTC).timestamp(),
         )
-        if format_ is Format.JSONL:
-            for row in rows:
-                typer.echo(json.dumps(row.as_json()))
-        else:
-            for line in simulation.table(list(rows)):
-                typer.echo(line)
+        shown = simulation.json_lines(rows) if format_ is Format.JSONL else simulation.table(list(rows))
+        sys.stdout.writelines(f"{line}\n" for line in shown)
+        sys.stdout.flush()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from scaler.decision import decide, initial_state
@@ -129,11 +130,16 @@ def simulate(
         decision, state = decide(policy, state, readings, counts, start + step.t)
         simulated.resize(decision.desired, step.t)
         # An average belongs to the time before its own step, and so does its activity; after it what was read holds.
-        readings.update(
-            (name, replace(readings[name], mean=None, active=step.readings[name].active)) for name in step.readings
-        )
+        for name, given in step.readings.items():
+            if given.mean is not None or readings[name].active is not given.active:
+                readings[name] = replace(readings[name], mean=None, active=given.active)
         upcoming = decision.next_change_at
         yield Row(step.t, decision, None if upcoming is None else round(upcoming - start, _TIME_DIGITS))
+
+
+def json_lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield each row as a line of JSON."""
+    return (json.dumps(row.as_json()) for row in rows)
 
 
 def summarize(rows: Iterable[Row]) -> Summary:
@@ -153,7 +159,10 @@ def summarize(rows: Iterable[Row]) -> Summary:
 
 def _windows(outcome: TriggerOutcome) -> dict[str, Any]:
     """Return what the windows of requests in flight say; nothing for any other trigger."""
-    return {} if outcome.windows is None else {"windows": asdict(outcome.windows)}
+    windows = outcome.windows
+    if windows is None:
+        return {}
+    return {"windows": {"stable": windows.stable, "panic": windows.panic, "panicking": windows.panicking}}
 
 
 def _since_epoch(reading: Reading, start: float) -> Reading:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from scaler.decision.concurrency import delay
 from scaler.model import ConcurrencyPolicy, ConcurrencyState
@@ -65,7 +64,7 @@ def scale(
     else:
         counts = ()
     if (panic_since, highest, counts) != (memory.panic_since, memory.panic_replicas, memory.delay):
-        memory = replace(memory, panic_since=panic_since, panic_replicas=highest, delay=counts)
+        memory = ConcurrencyState(memory.seconds, memory.in_flight, memory.read_at, panic_since, highest, counts)
     return wants, memory
 
 

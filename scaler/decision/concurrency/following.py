@@ -183,7 +183,7 @@ def _propose(
     )
     # What came and went keeps up what is there, but starts nothing: nobody waits for it any more.
     active = memory.in_flight > trigger.activation or (bool(reading.active) and replicas.spec > 0)
-    shown = replace(averages, panicking=memory.panic_since is not None)
+    shown = ConcurrencyWindows(averages.stable, averages.panic, panicking=memory.panic_since is not None)
     return Proposal(wants, value, active, shown), memory
 
 

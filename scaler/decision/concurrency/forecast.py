@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import accumulate, chain, islice, repeat
+from operator import neg, truediv
 
 from scaler.decision.concurrency import autoscaler, delay, windows
 from scaler.model import ConcurrencyPolicy, ConcurrencyState
@@ -115,20 +116,20 @@ def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float,
     for number, request_seconds, known_s in memory.seconds:
         if first <= number <= second:
             requests[number - first], known[number - first] = request_seconds, known_s
-    total, total_known_s = sum(requests), sum(known)
-    yield total / total_known_s if total_known_s else memory.in_flight
+    known_now_s = sum(known)
+    present = sum(requests) / known_now_s if known_now_s else memory.in_flight
     rest_s = second + 1 - now
     requests[-1] += level * rest_s
     known[-1] += rest_s
-    total, total_known_s = sum(requests), sum(known)
-    yield total / total_known_s
-    # Seconds ahead come in full of the level; once all are, nothing moves any more.
-    for begin in range(min(ahead_s, length)):
-        total -= requests[begin]
-        total_known_s -= known[begin]
-        yield total / total_known_s if total_known_s else memory.in_flight
-        total += level
-        total_known_s += 1.0
-        yield total / total_known_s
-    for _ in range(2 * (ahead_s - length)):
-        yield level
+    if length == 1:  # between two seconds nothing is known
+        moving = iter((requests[0] / known[0], memory.in_flight, level))
+    else:
+        moving = map(truediv, _sums(requests, level), _sums(known, 1.0))
+    # Once all seconds are of the level nothing moves any more.
+    return chain((present,), islice(moving, 2 * min(ahead_s, length) + 1), repeat(level, 2 * (ahead_s - length)))
+
+
+def _sums(past: Sequence[float], level: float) -> Iterator[float]:
+    """Yield the sum of a window, then those after each of its seconds has left it and after one of the level came."""
+    changes = chain.from_iterable(zip(map(neg, past), repeat(level), strict=False))
+    return accumulate(changes, initial=sum(past))
