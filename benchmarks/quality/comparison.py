@@ -16,8 +16,9 @@ from benchmarks.quality.policies import Given, Keda, Knative, Ours
 from benchmarks.quality.traces import KINDS, SHAPES, Shape, Trace, Work, draw
 
 OURS, SAME, QUICK = "ours", "ours, KEDA's fields", "ours, 90 s to zero"
-KEDA, KNATIVE = "KEDA + HPA", "Knative"
+KEDA, KNATIVE, TOLD_ALL = "KEDA + HPA", "Knative", "Knative, told all"
 MEAN, PEAK, ORACLE = "static, mean", "static, peak", "oracle"
+SAME_AS, DOMINATES, DOMINATED, NEITHER = "same", "ours dominates", "other dominates", "neither"
 # Knative's own time to zero: its stable window, and its grace period after that.
 _KNATIVE_TO_ZERO_S = 90.0
 
@@ -77,6 +78,17 @@ class Compared:
         fewer = ours.missed < theirs.missed or ours.missed == theirs.missed == 0
         return fewer and ours.replica_seconds <= theirs.replica_seconds
 
+    def standing(self, other: str) -> str:
+        """Return how ours stands to another: one dominates if it is no worse in misses and cost, and not the same."""
+        ours, theirs = (
+            (figures.missed, figures.replica_seconds) for figures in (self.figures[OURS], self.figures[other])
+        )
+        if ours == theirs:
+            return SAME_AS
+        if all(a <= b for a, b in zip(ours, theirs, strict=True)):
+            return DOMINATES
+        return DOMINATED if all(a >= b for a, b in zip(ours, theirs, strict=True)) else NEITHER
+
 
 def compare(shape: Shape, work: Work, seed: int) -> Compared:
     """Return what comes of one trace."""
@@ -88,6 +100,8 @@ def compare(shape: Shape, work: Work, seed: int) -> Compared:
         KEDA: run(trace, Keda(work, seed)),
         KNATIVE: run(trace, Knative(work, seed)),
     }
+    if not work.in_progress:
+        outcomes[TOLD_ALL] = run(trace, Knative(work, seed, told_all=True))
     ours = outcomes[OURS]
     outcomes[MEAN] = run(trace, Given.constant(max(1, round(ours.replica_seconds / trace.duration_s))))
     outcomes[PEAK] = run(trace, Given.constant(ours.peak))

@@ -6,51 +6,38 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from redis import Redis
 
-from benchmarks.machine import percentile
 from benchmarks.quality import manifest
-from benchmarks.quality.plant import Outcome, run
+from benchmarks.quality.live_check import Short, report
+from benchmarks.quality.plant import run
 from benchmarks.quality.policies import Ours
 from benchmarks.quality.traces import LIST, Shape, Trace, draw
 from scaler.testing.polling import eventually
 from scaler.testing.servers.redis import RedisServer
 from scaler.testing.service_process import ServiceProcess
 
-# The counts may differ by so much on average over time, as a part of the highest; waits by so many seconds.
-COUNT_TOLERANCE, WAIT_TOLERANCE_S = 0.25, 3.0
 _WORK = replace(LIST, service_s=1.0, slo_s=10.0)
 _SHAPE = Shape("live", 60.0, lambda _: lambda t: 2.0 if t < 20 else 6.0, "2, after 20 s 6")
 _QUIET_S = 15.0
-_START_S = 1.0
 _FIELDS = {"pollingInterval": 2.0, "cooldownPeriod": 5.0}
-
-
-@dataclass(frozen=True, slots=True)
-class _Short(Trace):
-    """Without the quiet minutes, and with the start of a local process."""
-
-    def starts(self) -> Iterator[float]:
-        """See `Trace`."""
-        while True:
-            yield _START_S
 
 
 def main(seed: int) -> None:
     """Run both, and print how far they are apart."""
     drawn = draw(_SHAPE, _WORK, seed)
     duration_s = _SHAPE.busy_s + _QUIET_S
-    trace = _Short(drawn.name, drawn.work, seed, duration_s, drawn.arrivals, drawn.services)
+    trace = Short(drawn.name, drawn.work, seed, duration_s, drawn.arrivals, drawn.services)
     simulated = run(trace, Ours(manifest.workload(_WORK, _FIELDS), seed))
     with tempfile.TemporaryDirectory(prefix="scaler-bench-") as folder, RedisServer.running() as server:
         service = ServiceProcess(Path(folder), _manifest(server.port), actuator="process")
         with service.running() as api, server.client() as queue:
             counts, waits = _follow(trace, queue, lambda: api.workload("worker").current_replicas)
-    _report(trace, simulated, counts, waits)
+    report("messages", trace, simulated, counts, waits)
 
 
 def _manifest(port: int) -> str:
@@ -80,24 +67,3 @@ def _follow(trace: Trace, queue: Redis, count: Callable[[], int]) -> tuple[list[
     eventually(lambda: queue.llen("begun") == sent, within_s=60, what="all work begun")
     begun = dict(item.decode().split(":") for item in queue.lrange("begun", 0, -1))
     return counts, [float(begun[str(piece)]) - began - at for piece, at in enumerate(trace.arrivals)]
-
-
-def _report(trace: Trace, simulated: Outcome, counts: list[int], waits: list[float]) -> None:
-    expected = [_at(simulated, second + 1.0) for second in range(len(counts))]
-    apart = sum(abs(count - other) for count, other in zip(counts, expected, strict=True)) / len(counts)
-    part = apart / max(*counts, *expected)
-    print(f"live: {len(trace.arrivals)} messages in {trace.duration_s:g} s; simulated / real")
-    print(
-        f"  counts: highest {max(expected)} / {max(counts)}, {apart:.2f} apart on average ({part:.0%} of the highest)"
-    )
-    gaps = []
-    for name, share in (("p50", 0.5), ("p95", 0.95)):
-        pair = percentile(simulated.waits, share), percentile(waits, share)
-        gaps.append(abs(pair[0] - pair[1]))
-        print(f"  waits {name}: {pair[0]:.2f} s / {pair[1]:.2f} s")
-    within = part <= COUNT_TOLERANCE and max(gaps) <= WAIT_TOLERANCE_S
-    print(f"  {'within' if within else 'NOT within'} {COUNT_TOLERANCE:.0%} and {WAIT_TOLERANCE_S:g} s", flush=True)
-
-
-def _at(outcome: Outcome, now: float) -> int:
-    return [count for at, count in outcome.course if at <= now][-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from benchmarks.quality import comparison, live, plots, report
+from benchmarks.quality import comparison, live, live_http, plots, report
 from benchmarks.quality.traces import KINDS
 
 SEED = int(os.environ.get("SCALER_BENCH_SEED", "1"))
@@ -26,3 +26,4 @@ def main() -> None:
             draw(kind, file)
             print(f"drawn: {file}")
     live.main(SEED)
+    live_http.main(SEED)

@@ -102,12 +102,16 @@ class Keda:
 
 
 class Knative:
-    """Its autoscaler (`scaler.decision.concurrency` has its recorded answers) every 2 s, and its way to zero."""
+    """Its autoscaler (`scaler.decision.concurrency` has its recorded answers) every 2 s, and its way to zero.
+
+    It is told what the source counts, as the others are, or (`told_all`) all that is in the system.
+    """
 
     wakes_after_s: float | None = _PUSH_S
 
-    def __init__(self, work: Work, seed: int) -> None:
+    def __init__(self, work: Work, seed: int, *, told_all: bool = False) -> None:
         self._target = float(work.target)
+        self._told_all = told_all or work.in_progress
         self._rules = ConcurrencyPolicy()
         self._begins_at = _phase(seed, "knative", _KNATIVE_TICK_S)
         self._memory = autoscaler.started(0, 0.0)
@@ -123,17 +127,19 @@ class Knative:
     def act(self, view: View) -> tuple[int, float]:
         """See `Policy`."""
         again = view.now + _KNATIVE_TICK_S
-        if view.in_system is None:
+        seen = view.in_system if self._told_all else view.counted
+        if seen is None:
             return view.spec, again  # no metrics: the scale stays
-        if not view.spec and not view.in_system:
+        if not view.spec and not seen:
             self._seconds, self._read_at = (), view.now
             return 0, again
-        if self._read_at is not None and view.mean is not None and view.spec:
+        mean = view.mean if self._told_all else float(seen)
+        if self._read_at is not None and mean is not None and view.spec:
             length = windows.length_of(self._rules.stable_window_s)
-            self._seconds = windows.cover(self._seconds, self._read_at, view.now, view.mean, length)
+            self._seconds = windows.cover(self._seconds, self._read_at, view.now, mean, length)
         self._read_at = view.now
         # From zero the activator reports an average concurrency of 1 for the first request at once.
-        first = 1.0 if not view.spec else float(view.in_system)
+        first = 1.0 if not view.spec else float(seen)
         stable, panic = (self._average(seconds, view.now, first) for seconds in (60, 6))
         wants, self._memory = autoscaler.scale(
             self._rules, self._target, self._memory, stable=stable, panic=panic, ready=view.ready, now=view.now

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from benchmarks.quality.comparison import KEDA, KNATIVE, ORACLE, OURS, Compared
+from benchmarks.quality.comparison import (
+    DOMINATED,
+    DOMINATES,
+    KEDA,
+    KNATIVE,
+    NEITHER,
+    ORACLE,
+    OURS,
+    SAME_AS,
+    TOLD_ALL,
+    Compared,
+)
 
 GOAL = 1.3
 
@@ -51,3 +63,13 @@ def totals(all_compared: Sequence[Compared]) -> Iterator[str]:
     ):
         met = sum(goal in goals(each) for each in all_compared)
         yield f"{what}: {met} of {len(all_compared)} traces"
+    yield ""
+    yield f"| compared with | work | {DOMINATES} | {SAME_AS} | {NEITHER} | {DOMINATED} |"
+    yield "|---|---|---|---|---|---|"
+    for other in (KEDA, KNATIVE, TOLD_ALL):
+        for kind in dict.fromkeys(each.trace.work.name for each in all_compared):
+            of_kind = [each for each in all_compared if each.trace.work.name == kind and other in each.figures]
+            if of_kind:
+                found = Counter(each.standing(other) for each in of_kind)
+                counts = " | ".join(str(found[name]) for name in (DOMINATES, SAME_AS, NEITHER, DOMINATED))
+                yield f"| {other} | {kind} | {counts} |"

@@ -158,6 +158,10 @@ def _batches(chance: random.Random) -> Load:
     return lambda t: sizes[int(t // 300)] if t % 300 < 120 else 0.5
 
 
+def _sparse(_: random.Random) -> Load:
+    return lambda _t: 0.006
+
+
 SHAPES = (
     Shape("steps", 3600, _steps, "2, 10, 4, 16, 2 for 720 s each"),
     Shape("diurnal", 7200, _diurnal, "8 - 7 cos(2 pi t / 7200): a day in two hours"),
@@ -176,6 +180,7 @@ SHAPES = (
     Shape("noise", 3600, _noise, "5 times a factor of 0.7 to 1.3 that is drawn anew every 20 s"),
     Shape("flash", 3600, _flash, "1.5, and every 1800 s within 30 s up to 19.5, then falling by e every 300 s"),
     Shape("batches", 3600, _batches, "0.5, and for the first 120 of every 300 s 5 to 15, drawn anew each time"),
+    Shape("sparse", 7200, _sparse, "0.006: a piece now and then"),
 )
 
 

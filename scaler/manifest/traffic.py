@@ -15,6 +15,8 @@ DEFAULT_RULE = "http-scaler"
 APP_KIND = "ContainerApp"
 # Six readings at the default polling interval; `docs/quality.md` has what others cost and miss.
 COUNTED_SCALE_DOWN_WINDOW_S = 30.0
+# Knative's time to zero: its stable window, and its grace period after that.
+COUNTED_COOLDOWN_S = 90.0
 # How often requests are counted for a decision when the manifest is silent; one bucket of their windows.
 REQUESTS_POLLING_INTERVAL_S = 1.0
 
@@ -78,6 +80,19 @@ def silent_scale_down(triggers: Sequence[Trigger]) -> Direction:
     ):
         return Direction(stabilization_window_s=COUNTED_SCALE_DOWN_WINDOW_S)
     return ScalingPolicy().scale_down
+
+
+def silent_cooldown_s(triggers: Sequence[Trigger]) -> float:
+    """Return how long a manifest without a `cooldownPeriod` keeps what nothing needs.
+
+    Where polled sources count what is being worked on, nothing in them means that all work is done, and what comes
+    next waits in a queue. Requests are waited for by people: there the documented period saves them a start.
+    """
+    if triggers and all(
+        trigger.policy.concurrency is None and trigger.config.counts_in_progress() for trigger in triggers
+    ):
+        return COUNTED_COOLDOWN_S
+    return ScalingPolicy().cooldown_s
 
 
 def polling_intervals(

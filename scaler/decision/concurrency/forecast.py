@@ -113,8 +113,10 @@ def _averages(memory: ConcurrencyState, length: int, ahead_s: int, level: float,
     second = math.floor(now)
     first = second - length + 1
     requests, known = [0.0] * length, [0.0] * length
-    for number, request_seconds, known_s in memory.seconds:
-        if first <= number <= second:
+    for number, request_seconds, known_s in reversed(memory.seconds):
+        if number < first:
+            break
+        if number <= second:
             requests[number - first], known[number - first] = request_seconds, known_s
     known_now_s = sum(known)
     present = sum(requests) / known_now_s if known_now_s else memory.in_flight

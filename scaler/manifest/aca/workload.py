@@ -15,7 +15,7 @@ from scaler.manifest.checking import check
 from scaler.manifest.declared import Environment
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOTHING, Report
-from scaler.manifest.traffic import check_wake, polling_intervals, silent_scale_down
+from scaler.manifest.traffic import check_wake, polling_intervals, silent_cooldown_s, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.manifest.values import OutsideValues
 from scaler.model import App, ScalingPolicy, Workload
@@ -64,7 +64,7 @@ def self_scaled(declared: DeclaredApp, scalers: Scalers) -> Workload:
         triggers=tuple(trigger.policy for trigger in triggers),
         min_replicas=lowest,
         max_replicas=max(highest, 1),
-        cooldown_s=ScalingPolicy().cooldown_s if scale.cooldown_period is None else scale.cooldown_period,
+        cooldown_s=silent_cooldown_s(triggers) if scale.cooldown_period is None else scale.cooldown_period,
         scale_down=silent_scale_down(triggers),
     )
     polling_s, idle_s = polling_intervals(scale.polling_interval, scale.idle_polling_interval, triggers)

@@ -22,7 +22,7 @@ from scaler.manifest.keda.documents import (
 from scaler.manifest.keda.objects import NAMESPACED, KubernetesObjects, identity
 from scaler.manifest.located import Path
 from scaler.manifest.problems import NOT_YET, NOTHING, Report
-from scaler.manifest.traffic import check_wake, polling_intervals, silent_scale_down
+from scaler.manifest.traffic import check_wake, polling_intervals, silent_cooldown_s, silent_scale_down
 from scaler.manifest.triggers import Scalers, build_triggers
 from scaler.model import (
     App,
@@ -159,7 +159,7 @@ def _policy(declared: DeclaredScaling, triggers: tuple[Trigger, ...]) -> Scaling
         min_replicas=lowest,
         max_replicas=highest,
         idle_replicas=idle,
-        cooldown_s=silent.cooldown_s if spec.cooldown_period is None else spec.cooldown_period,
+        cooldown_s=silent_cooldown_s(triggers) if spec.cooldown_period is None else spec.cooldown_period,
         initial_cooldown_s=spec.initial_cooldown_period or silent.initial_cooldown_s,
         scale_up=up,
         scale_down=down,
