@@ -151,12 +151,7 @@ def _settled(
     # What stays as it is: the number in flight, or the average that came with it.
     levels = {value, value if reading.mean is None else _amount(reading.mean)}
     held = 0.0 if count else value
-    earliest = math.inf
-    for level in levels:
-        steady = Steady(count, level, held)
-        moment = changes_at(rules, trigger.target, after, steady, now, before=earliest)
-        earliest = earliest if moment is None else min(earliest, moment)
-    return replace(proposal, changes_at=None if earliest == math.inf else earliest)
+    return replace(proposal, changes_at=changes_at(rules, trigger.target, after, Steady(count, levels, held), now))
 
 
 def _propose(

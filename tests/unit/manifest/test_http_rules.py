@@ -257,3 +257,23 @@ def test_a_behavior_brings_the_hpas_window_back(loader: Any) -> None:
         triggers=f"[{{type: rabbitmq, metadata: {metadata}}}]",
     )
     assert policy(loader, loader.app("{}"), scaled).scale_down.stabilization_window_s == 300
+
+
+@pytest.mark.parametrize(
+    ("scale", "seconds"),
+    [
+        (f"{{rules: [{{name: a, custom: {MESSAGES}}}]}}", 90),
+        (f"{{cooldownPeriod: 300, rules: [{{name: a, custom: {MESSAGES}}}]}}", 300),
+        (f"{{rules: [{{name: a, custom: {MESSAGES}}}, {{name: b, http: {{}}}}]}}", 300),
+        ("{rules: [{name: b, http: {}}]}", 300),
+    ],
+)
+def test_a_queue_that_counts_its_work_is_left_sooner(loader: Any, scale: str, seconds: float) -> None:
+    assert policy(loader, web(loader, scale)).cooldown_s == seconds
+
+
+def test_a_scaled_object_of_such_a_queue_is_silent_the_same_way(loader: Any) -> None:
+    triggers = "[{type: rabbitmq, metadata: {queueName: jobs, host: 'http://broker'}}]"
+    assert policy(loader, loader.app("{}"), loader.scaled_object(triggers=triggers)).cooldown_s == 90
+    spelt = loader.scaled_object("cooldownPeriod: 300", triggers=triggers)
+    assert policy(loader, loader.app("{}"), spelt).cooldown_s == 300
