@@ -8,9 +8,8 @@ time that nobody measured not at all. A window is the second that has begun and 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
-from operator import attrgetter
 
 from scaler.model import FlightSecond
 
@@ -19,8 +18,6 @@ _PARTS = 1_000_000
 # Of the weighted average: the share that a whole window has, and the least that its last second has.
 _WINDOW_SHARE = 0.9999
 _LEAST_SHARE = 0.2
-
-_number, _request_seconds, _known_s = attrgetter("second"), attrgetter("request_seconds"), attrgetter("known_s")
 
 
 def length_of(window_s: float) -> int:
@@ -68,8 +65,13 @@ def average(seconds: Sequence[FlightSecond], second: int, length: int, *, weight
     """
     if weighted:
         return _weighted(seconds, second, length)
-    within = seconds[bisect_right(seconds, second - length, key=_number) :]
-    return mean(sum(map(_request_seconds, reversed(within))), sum(map(_known_s, reversed(within))))
+    total = total_known_s = 0.0
+    for number, request_seconds, known_s in reversed(seconds):
+        if number <= second - length:
+            break
+        total += request_seconds
+        total_known_s += known_s
+    return mean(total, total_known_s)
 
 
 def mean(request_seconds: float, known_s: float) -> float | None:
@@ -110,3 +112,7 @@ def _add(seconds: list[FlightSecond], second: int, request_seconds: float, known
             seconds[at] = FlightSecond(second, there.request_seconds + request_seconds, there.known_s + known_s)
             return
     seconds.insert(at, FlightSecond(second, request_seconds, known_s))
+
+
+def _number(each: FlightSecond) -> int:
+    return each.second
