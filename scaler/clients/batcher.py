@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
-from scaler.cancellation import being_cancelled, raise_if_cancelled
+from scaler.cancellation import being_cancelled
 from scaler.clients.outage import Outage
 from scaler.ports.errors import SourceError, SourceUnavailable
 
@@ -76,7 +76,6 @@ class Batcher(Generic[Q, A]):
                 await self._asked.wait()
                 await asyncio.sleep(GATHER_S)
                 await self._ask_all()
-                raise_if_cancelled()
         finally:
             watching.cancel()
             self._closed = True

@@ -9,7 +9,7 @@ from traceback import extract_tb
 import structlog
 
 from scaler.backoff import Backoff
-from scaler.cancellation import being_cancelled, raise_if_cancelled
+from scaler.cancellation import being_cancelled
 from scaler.ports.errors import SourceError, SourceUnavailable, Transient
 
 log = structlog.get_logger(__name__)
@@ -74,7 +74,6 @@ class Outage:
             while (error := self._error) is not None:
                 await asyncio.sleep((unavailable if isinstance(error, Transient) else rejected).next_delay())
                 await self._try(revive)
-                raise_if_cancelled()
             self._began.clear()
             returned_at = loop.time()
             log.info("source_returned", source=str(self._source))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -138,24 +138,3 @@ async def test_a_cancellation_that_a_library_raises_is_an_outage_and_passes() ->
                 break
             except SourceUnavailable:
                 await asyncio.sleep(0.005)
-
-
-async def test_it_ends_though_the_library_of_a_client_loses_its_cancellation() -> None:
-    """As `asyncio.wait_for` may do up to Python 3.11."""
-    under_way = asyncio.Event()
-
-    async def exchange(numbers: Sequence[int]) -> list[int]:
-        under_way.set()
-        with suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
-        return list(numbers)
-
-    batcher: Batcher[int, int] = Batcher("server", exchange=exchange, revive=asyncio.Event().wait)
-    serving = asyncio.create_task(batcher.serve())
-    asking = asyncio.create_task(batcher.ask(1))
-    await under_way.wait()
-    serving.cancel()
-    done, _ = await asyncio.wait((serving,), timeout=10)
-    assert done == {serving}
-    assert serving.cancelled()
-    assert await asking == 1
