@@ -7,9 +7,8 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, cast
 
@@ -127,31 +126,6 @@ def world(service: Service, tmp_path: Path) -> World:
         "process", tmp_path, cast("Any", service), {}, yard, watch, cast("Any", Client()), random.Random(0),  # noqa: S311 - nothing is drawn
         manifests={"list": []}, levels={"list": 2},
     )  # fmt: skip
-
-
-@pytest.fixture
-def answered(service: Service) -> Iterator[dict[str, str]]:
-    """The service's API, which answers what is put here."""
-    texts = {"/v1/workloads": "{}", "/metrics": ""}
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            text = texts[self.path].encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        service.api.address = f"127.0.0.1:{server.server_address[1]}"
-        yield texts
-        server.shutdown()
-        thread.join()
 
 
 def looking(world: World, *, settle_s: float = PATIENCE_S) -> Invariants:
