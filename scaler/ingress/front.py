@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from scaler.ingress.load_reports import ClusterLoad
 from scaler.ingress.site import Backend, Site, Sites
-from scaler.ingress.traffic import AppTraffic
+from scaler.ingress.traffic import BRIDGE_S, AppTraffic
 from scaler.ingress.waiting_room import WaitingRoom
 from scaler.ingress.xds.discovery import SiteRejected
 from scaler.model import App, Ingress, Replica, ReplicaState, Workload, staying
@@ -63,6 +63,7 @@ class Front:
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._record_again: asyncio.TimerHandle | None = None
 
     @property
     def ingress(self) -> Ingress:
@@ -178,6 +179,13 @@ class Front:
 
     def _record(self) -> None:
         self._recorder.traffic(self.workload, held=self.traffic.held, in_flight=self.traffic.with_replicas)
+        # No report tells of a released request whose client hung up before it was given to a replica.
+        if self.traffic.released and self._record_again is None:
+            self._record_again = asyncio.get_running_loop().call_later(BRIDGE_S, self._bridged)
+
+    def _bridged(self) -> None:
+        self._record_again = None
+        self._record()
 
     async def _advance(self) -> bool:
         """Bring about what the replicas call for; return False as soon as they have changed again."""

@@ -67,6 +67,11 @@ class AppTraffic:
         return self._held
 
     @property
+    def released(self) -> int:
+        """Return how many were released of which no report has told yet."""
+        return len(self._released)
+
+    @property
     def with_replicas(self) -> int:
         """Return how many replicas have: released ones and reported ones."""
         self._advance()

@@ -46,9 +46,11 @@ class Heard(Recorder):
 
     def __init__(self) -> None:
         self.held: list[int] = []
+        self.in_flight: list[int] = []
 
     def traffic(self, workload: Workload, *, held: int, in_flight: int) -> None:  # noqa: ARG002
         self.held.append(held)
+        self.in_flight.append(in_flight)
 
 
 class World:
@@ -438,6 +440,23 @@ def test_reports_are_asked_for_only_while_there_are_replicas() -> None:
         assert world.watches == 1
         await world.serve()
         assert world.watches == 2
+
+    run(test)
+
+
+def test_a_released_request_that_no_report_tells_of_is_shown_no_longer() -> None:
+    """Its client hung up just then: nothing else changes by which the last figure would be mended."""
+
+    async def test(world: World) -> None:
+        waiting = [await world.request() for _ in range(3)]
+        await world.serve(replica("1"))
+        assert all(isinstance(each.result(), Released) for each in waiting)
+        assert world.heard.in_flight[-1] == 3
+        await asyncio.sleep(1)
+        await world.request()
+        assert world.heard.in_flight[-1] == 4
+        await asyncio.sleep(5)
+        assert world.heard.in_flight[-1] == 0
 
     run(test)
 
