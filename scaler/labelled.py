@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.actuators.compose.containers import Labelled, ServiceName
+from scaler.actuators.compose.containers import ServiceName
+from scaler.actuators.compose.labels import Labelled
 from scaler.backoff import Backoff
 from scaler.manifest.compose import labels
 from scaler.manifest.compose.labels import LabelledScaling, LabelledService

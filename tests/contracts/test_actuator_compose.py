@@ -47,7 +47,7 @@ class TestComposeActuator(BreakableScalingContract):
 
     def make(self, owner: str, **settings: Any) -> Actuator:
         del owner  # compose's labels say whose a container is
-        return ComposeActuator(base_url=self.server.base_url, settle_s=0.0, **settings)
+        return ComposeActuator(base_url=self.server.base_url, settle_s=0.0, quiet_s=0.0, **settings)
 
     def workload(self, behaviour: str = "serve", name: str = "worker", *, grace_s: float = 2.0) -> Workload:
         if name not in self.services:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import ClassVar
@@ -13,11 +12,13 @@ from typing import ClassVar
 import structlog
 
 from scaler.actuators.changed_names import ChangedNames
-from scaler.actuators.compose.containers import Labelled, ServiceContainer, ServiceName, newest, newest_with
+from scaler.actuators.compose.containers import ServiceContainer, ServiceName, newest
 from scaler.actuators.compose.engine import ServiceEngine
+from scaler.actuators.compose.labels import Labelled, Labels
+from scaler.actuators.compose.occupation import Occupation
 from scaler.actuators.compose.picture import Picture
 from scaler.actuators.compose.planning import Standing, plan
-from scaler.actuators.compose.replication import copy_of, networks_of, why_single
+from scaler.actuators.compose.replication import copy_of, free_numbers, is_whole, why_single
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.docker.statistics import ContainerStatistics, limits_of
 from scaler.actuators.operations import Operations, outcome
@@ -46,6 +47,9 @@ class ComposeActuator(Actuator):
         listing_max_age_s: A listing older than this is read again although no event asked for it.
         settle_s: A container that was made, but not started, is left so long to those who made it: compose makes all
             containers before it starts the first.
+        quiet_s: None is made or removed in a project for so long after somebody else made, renamed, stopped or removed
+            one there: longer than compose takes from its list of what there is to its last step, and a deployment
+            from one command to the next.
     """
 
     kind: ClassVar[str] = "compose"
@@ -58,17 +62,19 @@ class ComposeActuator(Actuator):
         timeout_s: float = 60.0,
         listing_max_age_s: float = 1.0,
         settle_s: float = 30.0,
+        quiet_s: float = 10.0,
     ) -> None:
         self._client = EngineClient(base_url, threads=threads, timeout_s=timeout_s)
         self._engine = ServiceEngine(self._client)
         self._statistics = ContainerStatistics(self._client)
-        self._picture = Picture(self._client, self._engine, self._report, max_age_s=listing_max_age_s)
+        self._occupation = Occupation(quiet_s, self._report)
+        self._picture = Picture(self._client, self._engine, self._occupation, self._report, max_age_s=listing_max_age_s)
+        self._labels = Labels(self._picture, self._engine)
         self._settle_s = settle_s
         self._made: set[str] = set()
         self._operations = Operations(self._picture.stale)
         self._workloads: dict[ServiceName, str] = {}
         self._stops: dict[str, asyncio.Task[None]] = {}
-        self._labelled: dict[str, Labelled] = {}
         self._changed = ChangedNames()
 
     async def __aexit__(
@@ -80,6 +86,7 @@ class ComposeActuator(Actuator):
             for task in lasting:
                 task.cancel()  # the engine ends them; what remains to be removed is found by the next run
             await asyncio.wait(stops)
+        self._occupation.close()
         await self._picture.close()
         self._client.close()
 
@@ -151,29 +158,39 @@ class ComposeActuator(Actuator):
     async def _apply(self, service: ServiceName, containers: tuple[ServiceContainer, ...], count: int) -> Applied:
         definition = newest(containers)
         single = why_single(definition)
-        standings = [Standing(each, self._state(each)) for each in containers if _is_whole(each, definition)]
+        standings = [Standing(each, self._state(each)) for each in containers if is_whole(each, definition)]
         steps = plan(standings, definition, min(count, 1) if single else count)
-        halves = [each for each in containers if not _is_whole(each, definition)]
+        halves = [each for each in containers if not is_whole(each, definition)]
         if single and steps.create:
             raise TargetUnavailable(f"the only container of the compose service {service} is still stopping")
         key = str(service)
         stops = [self._stop(each, remove=True) for each in steps.stop]
         if steps.park is not None:
             stops.append(self._stop(steps.park, remove=False))
-        image = await self._engine.image(definition) if steps.create else ""
-        numbers = _free_numbers(containers)
+        occupied = self._occupation.holds(service.project)
+        create = 0 if occupied else steps.create
+        image = await self._engine.image(definition) if create else ""
+        numbers = free_numbers(containers)
         runs = any(each.state == "running" for each in containers)
         starts = [
             self._operations.begin(key, self._start(each, replaceable=runs or place > 0))
             for place, each in enumerate(steps.start)
         ]
-        starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(steps.create)]
-        removals = [self._operations.begin(key, self._remove(each)) for each in (*steps.remove, *halves)]
+        starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(create)]
+        useless = [*steps.remove, *halves]
+        if occupied and useless:
+            self._occupation.report_when_free(service)
+        removals = [] if occupied else [self._operations.begin(key, self._remove(each)) for each in useless]
         if starts or removals:
             await asyncio.wait([*starts, *removals])
         applied = outcome(removals, starts)
         if single and count > 1:
             raise ReplicaRejected(f"the compose service {service} can have one replica only: {single}")
+        if create < steps.create and not (starts or stops):  # else this is called again, since containers changed
+            raise TargetUnavailable(
+                f"somebody else is at work in the compose project {service.project};"
+                f" containers of {service.service} are made when that is over"
+            )
         return Applied(applied.started, tuple(stops), applied.failed)
 
     async def labelled(self, prefix: str) -> Mapping[ServiceName, Labelled]:
@@ -182,18 +199,7 @@ class ComposeActuator(Actuator):
         Raises:
             EngineUnavailable: The engine does not answer.
         """
-        rows, known = await self._picture.rows(), dict(self._labelled)
-        while True:
-            chosen = newest_with(rows, prefix)
-            unknown = [each for each in chosen.values() if each not in known]
-            found = await self._engine.inspect(unknown)
-            known |= {key: Labelled.of(each, prefix) for key, each in found.items()}
-            if not (gone := set(unknown) - found.keys()):
-                break
-            # Removed since the listing, as by a scale-down: the service is still there if it has another container.
-            rows = [row for row in rows if row["Id"] not in gone]
-        self._labelled = {key: known[key] for key in chosen.values()}
-        return {service: known[key] for service, key in chosen.items()}
+        return await self._labels.read(prefix)
 
     # Steps. A stop lasts as long as the container takes; all others are short.
 
@@ -212,8 +218,12 @@ class ComposeActuator(Actuator):
     async def _end(self, container: ServiceContainer, *, remove: bool) -> None:
         try:
             await self._engine.stop(container.id)
-            if remove:
-                await self._engine.remove(container.id)
+            if not remove:
+                return
+            if self._occupation.holds(container.service.project):
+                self._occupation.report_when_free(container.service)
+            else:
+                await self._remove(container)
         except ActuatorError as error:
             log.debug("replica_not_stopped", replica=container.name, error=str(error))  # the next step does it again
         except Exception:
@@ -221,10 +231,13 @@ class ComposeActuator(Actuator):
             log.exception("replica_operation_failed", replica=container.name)
 
     async def _remove(self, container: ServiceContainer) -> str:
+        self._occupation.announce(container.id)
         await self._engine.remove(container.id)
         return container.name
 
     async def _start(self, container: ServiceContainer, *, replaceable: bool) -> str:
+        if replaceable:
+            self._occupation.announce(container.id)
         await self._engine.start(container.id, container.name, replaceable=replaceable)
         self._picture.started(container.id)
         return container.name
@@ -232,10 +245,13 @@ class ComposeActuator(Actuator):
     async def _create(self, definition: ServiceContainer, numbers: Iterator[int], image: str) -> str:
         while True:
             copy = copy_of(definition, next(numbers), image)
+            self._occupation.announce(copy.name)
             container_id = await self._engine.create(copy)
             if container_id is not None:
                 break
+            self._occupation.withdraw(copy.name)
         self._made.add(container_id)
+        self._occupation.announce(container_id)
         try:
             await self._engine.start(container_id, copy.name)
         except ReplicaRejected:
@@ -281,15 +297,3 @@ def _detail(container: ServiceContainer) -> str:
     if container.state == "running":
         return "its health check fails" if container.health == "unhealthy" else ""
     return container.detail or container.state
-
-
-def _is_whole(container: ServiceContainer, definition: ServiceContainer) -> bool:
-    """Whether it is connected to all networks; one that was being made when this service ended may not be."""
-    return container.state != "created" or (
-        container.config_hash != definition.config_hash or networks_of(container) >= networks_of(definition)
-    )
-
-
-def _free_numbers(containers: Sequence[ServiceContainer]) -> Iterator[int]:
-    taken = {each.number for each in containers}
-    return (number for number in itertools.count(1) if number not in taken)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -90,27 +90,6 @@ class ServiceContainer:
         return re.fullmatch(rf"(?:[0-9a-f]{{12}}_)?{project}([-_]){service}[-_](\d+)", self.name)
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """What a service's newest container says of itself, to those who read its labels.
-
-    Attributes:
-        labels: Those that begin as was asked for.
-        environment: It may hold secrets.
-    """
-
-    labels: Mapping[str, str]
-    environment: Mapping[str, str] = field(repr=False)
-
-    @classmethod
-    def of(cls, inspected: Mapping[str, Any], prefix: str) -> Self:
-        """Return the part of an inspection that is the same for all replicas: not what compose numbers them with."""
-        config = inspected["Config"]
-        variables = (variable.partition("=") for variable in config["Env"] or ())
-        labels = {label: text for label, text in config["Labels"].items() if label.startswith(prefix)}
-        return cls(labels, {name: value for name, _, value in variables})
-
-
 def container_of(inspected: Mapping[str, Any]) -> ServiceContainer:
     """Return what an inspection says."""
     labels, state, run = inspected["Config"]["Labels"], inspected["State"], run_of(inspected)
@@ -137,10 +116,3 @@ def newest(containers: tuple[ServiceContainer, ...]) -> ServiceContainer:
     One that never ran counts only where no other is: it may not have been made completely.
     """
     return max(containers, key=lambda each: (each.state != "created", each.created_at, each.number))
-
-
-def newest_with(rows: Sequence[Mapping[str, Any]], prefix: str) -> dict[ServiceName, str]:
-    """Return the newest container of each service in a listing, of those where it has a label that begins so."""
-    by_age = sorted(rows, key=lambda row: (row["Created"], row["Id"]))
-    found = {ServiceName.of_labels(row["Labels"]): row for row in by_age}
-    return {name: row["Id"] for name, row in found.items() if any(label.startswith(prefix) for label in row["Labels"])}

@@ -11,6 +11,7 @@ import structlog
 
 from scaler.actuators.compose.containers import PROJECT, ServiceContainer, ServiceName, container_of
 from scaler.actuators.compose.engine import ServiceEngine
+from scaler.actuators.compose.occupation import Occupation
 from scaler.actuators.docker.client import EngineClient
 from scaler.actuators.docker.events import EventStream
 from scaler.actuators.docker.foreign_signals import ForeignSignals
@@ -29,15 +30,23 @@ class Picture:
 
     Args:
         client: The engine, watched from the first `watch` on.
+        occupation: Is told what somebody else does.
         reported: Called with a service whose containers changed.
         max_age_s: A listing older than this is read again although no event asked for it.
     """
 
     def __init__(
-        self, client: EngineClient, engine: ServiceEngine, reported: Callable[[ServiceName], None], *, max_age_s: float
+        self,
+        client: EngineClient,
+        engine: ServiceEngine,
+        occupation: Occupation,
+        reported: Callable[[ServiceName], None],
+        *,
+        max_age_s: float,
     ) -> None:
         self._client = client
         self._engine = engine
+        self._occupation = occupation
         self._reported = reported
         self._snapshot: Snapshot[ServiceContainer] = Snapshot(self._read, self._absorb, max_age_s=max_age_s)
         self._events: EventStream | None = None
@@ -138,6 +147,7 @@ class Picture:
             # Events may have been missed: what ended meanwhile did so for reasons unknown.
             for signals in self._signals.values():
                 signals.forget()
+            self._occupation.forget()
             self._ran.clear()
             self._stopped_by_hand.clear()
             self._outdated |= self._inspected.keys()
@@ -148,6 +158,8 @@ class Picture:
             project = attributes.get(PROJECT, "")
             if action != "kill" or self._ends(container_id, attributes.get("signal", "")):
                 signals = self._of_project(project)
+                signalled = signals.expected(container_id)
+                self._occupation.happened(project, container_id, action, attributes, signalled=signalled)
                 if action == "die" and signals.pending(container_id):
                     self._stopped_by_hand.add(container_id)
                     self._ran.discard(container_id)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,9 +85,17 @@ def copy_of(definition: ServiceContainer, number: int, image: str) -> Copy:
     return Copy(name, body, {} if mode in {"host", "none"} else networks)
 
 
-def networks_of(container: ServiceContainer) -> frozenset[str]:
-    """Return the names of the networks that it is connected to."""
-    return frozenset(_endpoints(container))
+def free_numbers(containers: Sequence[ServiceContainer]) -> Iterator[int]:
+    """Return the numbers that a service's next copies may have, the lowest first."""
+    taken = {each.number for each in containers}
+    return (number for number in itertools.count(1) if number not in taken)
+
+
+def is_whole(container: ServiceContainer, definition: ServiceContainer) -> bool:
+    """Return whether it is connected to all networks; one that was being made when this service ended may not be."""
+    return container.state != "created" or (
+        container.config_hash != definition.config_hash or _endpoints(container).keys() >= _endpoints(definition).keys()
+    )
 
 
 def _endpoints(container: ServiceContainer) -> dict[str, dict[str, Any]]:

@@ -40,5 +40,5 @@ def projects(engine: DockerServer, tmp_path: Path) -> Iterator[Callable[[str], C
 
 @pytest.fixture
 async def actuator(engine: DockerServer) -> AsyncIterator[ComposeActuator]:
-    async with ComposeActuator(base_url=engine.base_url) as actuator:
+    async with ComposeActuator(base_url=engine.base_url, quiet_s=1.0) as actuator:
         yield actuator

@@ -13,7 +13,7 @@ from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, 
 from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
 from scaler.testing.discovered_envoy import free_address
-from scaler.testing.observing import eventually, states, workload
+from scaler.testing.observing import changes_of, eventually, states, workload
 from scaler.testing.servers.compose import ComposeProject, compose_file
 from scaler.testing.servers.docker import DockerServer
 
@@ -245,12 +245,12 @@ async def test_down_while_scaling_leaves_nothing_and_up_goes_on(projects: Projec
         await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
 
 
-async def test_compose_is_not_hindered_at_its_work(projects: Projects, actuator: ComposeActuator) -> None:
+async def test_compose_is_not_hindered_at_its_work(engine: DockerServer, projects: Projects) -> None:
     """While somebody asks for replicas all the time, it recreates, adds and removes them without an error."""
     project = projects(WORKER)
     target = scaling(project)
     await compose(project, "up", "-d")
-    async with asking(actuator, target, 2):
+    async with ComposeActuator(base_url=engine.base_url) as actuator, asking(actuator, target, 2):
         for mode in ("one", "two", "three"):
             project.write(compose_file(WORKER.replace("}", f", environment: {{MODE: {mode}}}}}")))
             await compose(project, "up", "-d", "--scale", "worker=4")
@@ -258,6 +258,48 @@ async def test_compose_is_not_hindered_at_its_work(projects: Projects, actuator:
         await eventually(lambda: asyncio.to_thread(project.states, "worker"), lambda seen: len(seen) == 2)
     for id_ in project.states("worker"):
         assert "MODE=three" in project.inspect(id_)["Config"]["Env"]
+
+
+async def test_none_is_made_or_removed_while_somebody_is_at_work(engine: DockerServer, projects: Projects) -> None:
+    """What compose has listed is there until it is done, and the names that it is about to take are free."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    async with ComposeActuator(base_url=engine.base_url, quiet_s=1000.0) as actuator:
+        await reach(actuator, target, 1)
+        await compose(project, "up", "-d", "--scale", "worker=3")
+        await settled(actuator, target, 3)
+        made = project.states("worker")
+        await reach(actuator, target, 1)
+        await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 1)
+        assert project.states("worker").keys() == made.keys()
+        await reach(actuator, target, 3)  # those that are there
+        await eventually(lambda: refusal(actuator, target, 4), lambda text: "somebody else is at work" in text)
+        assert project.states("worker").keys() == made.keys()
+
+
+async def test_what_was_of_use_to_others_is_removed_when_they_are_done(
+    projects: Projects, actuator: ComposeActuator
+) -> None:
+    """Nobody needs to ask for it: the change is reported."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    await reach(actuator, target, 1)
+
+    async def follow() -> None:
+        async with changes_of(actuator) as changes:
+            async for _ in changes:
+                await applied(actuator, target, 1)
+
+    following = asyncio.create_task(follow())
+    try:
+        await compose(project, "up", "-d", "--scale", "worker=3")
+        await eventually(lambda: asyncio.to_thread(project.states, "worker"), lambda states: len(states) == 1)
+        assert not following.done()
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def test_compose_takes_copies_for_its_own(projects: Projects, actuator: ComposeActuator) -> None:

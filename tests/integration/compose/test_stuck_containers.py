@@ -39,7 +39,7 @@ async def test_it_is_replaced_by_another(engine: DockerServer, projects: Callabl
     project.run("up", "--no-start", "--scale", "worker=2", "--no-recreate")
     target, stuck = scaling(project), unstarted(engine, project)
     with SocketProxy.not_starting(engine.base_url, stuck, HELD) as proxy:
-        async with ComposeActuator(base_url=proxy.url, settle_s=0.0) as actuator:
+        async with ComposeActuator(base_url=proxy.url, settle_s=0.0, quiet_s=0.0) as actuator:
 
             async def reached() -> list[ReplicaState]:
                 try:
@@ -61,7 +61,7 @@ async def test_the_only_one_is_kept_as_others_are_made_from_it(
     project.run("up", "--no-start")
     target, stuck = scaling(project), unstarted(engine, project)
     with SocketProxy.not_starting(engine.base_url, stuck, HELD) as proxy:
-        async with ComposeActuator(base_url=proxy.url, settle_s=0.0) as actuator:
+        async with ComposeActuator(base_url=proxy.url, settle_s=0.0, quiet_s=0.0) as actuator:
             with pytest.raises(ReplicaRejected, match=HELD):
                 await actuator.apply(target, 1)
     assert unstarted(engine, project) == stuck
