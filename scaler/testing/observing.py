@@ -16,7 +16,7 @@ from scaler.ports.errors import EngineUnavailable
 T = TypeVar("T")
 
 # Long enough for a slow machine; nothing waits this long unless it fails.
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def eventually(look: Callable[[], Awaitable[T]], expected: Callable[[T], bool]) -> T:

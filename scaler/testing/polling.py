@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def eventually(condition: Callable[[], T], *, within_s: float = 30.0, what: str = "the condition") -> T:
+def eventually(condition: Callable[[], T], *, within_s: float = 60.0, what: str = "the condition") -> T:
     """Ask until the answer is true, and return it.
 
     Raises:

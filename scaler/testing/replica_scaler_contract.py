@@ -22,7 +22,7 @@ from scaler.testing.driving import POLL_S
 from scaler.testing.leaks import no_leaks
 
 # Replicas have to start, and cpu to be counted over some seconds.
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 
 
 class ReplicaScalerContract(DeclarationContract):

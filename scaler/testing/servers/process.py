@@ -17,8 +17,8 @@ from typing import ClassVar, Self
 
 from scaler.ports.errors import ScalerError
 
-START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 _PORTS = range(15000, 32000)
 

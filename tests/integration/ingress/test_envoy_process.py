@@ -122,8 +122,8 @@ async def supervising(folder: Path, settings: IngressSettings, told: Told) -> As
     envoy = EnvoySupervisor(folder, settings, on_died=told.on_died)
     running = asyncio.create_task(envoy.run(), name="envoy")
     try:
-        async with asyncio.timeout(20):
-            await until(lambda: envoy.pid is not None or running.done(), timeout_s=10)
+        async with asyncio.timeout(60):
+            await until(lambda: envoy.pid is not None or running.done(), timeout_s=60)
             await envoy.ready()
         yield envoy
     finally:

@@ -49,7 +49,7 @@ async def outcome(scaler: Any) -> float | SourceError | None:
 
 
 async def tick(scalers: list[RabbitMQScaler]) -> list[float | SourceError | None]:
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         reads = [tasks.create_task(outcome(scaler)) for scaler in scalers]
     return [read.result() for read in reads]
 
@@ -115,7 +115,7 @@ async def test_queues_deleted_while_read_do_not_disturb_the_others(server: Rabbi
         await tick(scalers)
         for victim in victims:
             server.delete(victim)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 values = await tick(scalers)
                 assert [values[number] for number in others] == [number % 3 for number in range(20)]
@@ -126,7 +126,7 @@ async def test_queues_deleted_while_read_do_not_disturb_the_others(server: Rabbi
 @BOTH
 async def test_cancelled_readers_do_not_disturb_the_others(server: RabbitMQServer, protocol: str) -> None:
     async with opened_all(getattr(server, protocol)(), [f"jobs-{number}" for number in range(50)]) as scalers:
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             reads = [tasks.create_task(scaler.read()) for scaler in scalers]
             await asyncio.sleep(0)
             for read in reads[::2]:

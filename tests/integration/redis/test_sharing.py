@@ -27,7 +27,7 @@ async def outcome(scaler: RedisListScaler) -> float | SourceError | None:
 
 
 async def tick(scalers: list[RedisListScaler]) -> list[float | SourceError | None]:
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         reads = [tasks.create_task(outcome(scaler)) for scaler in scalers]
     return [read.result() for read in reads]
 

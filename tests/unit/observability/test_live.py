@@ -18,7 +18,7 @@ from scaler.observability.live import BATCH, MOST_WATCHERS, Live, TooManyWatcher
 from scaler.observability.status import StatusBoard
 from scaler.observability.views import WorkloadView
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class CountingBoard(StatusBoard):

@@ -24,7 +24,7 @@ def spawn(folder: Path, code: str, **environment: str) -> int:
 async def ended(pid: int) -> str | None:
     done = asyncio.Event()
     processes.on_end(pid, done.set)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await done.wait()
     return processes.collect(pid)
 
