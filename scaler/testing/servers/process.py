@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import ClassVar, Self
@@ -21,6 +24,7 @@ START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 _POLL_S = 0.01
 _PORTS = range(15000, 32000)
+_given: set[int] = set()
 
 
 class ServerNotStarted(ScalerError):
@@ -28,17 +32,30 @@ class ServerNotStarted(ScalerError):
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """Return a port of a loopback address that nobody listens on now.
+    """Return a port of a loopback address that nobody listens on now, and that is given to nobody else.
 
-    It is none of those that the system gives to outgoing connections, which could take it before the server does.
+    It is none of those that the system gives to outgoing connections, which could take it before the server does. Nor
+    do tests that run in parallel: a server listens seconds later, and one that is stopped comes back to its port.
     """
     # Each process chooses for itself: tests that run in parallel are all seeded alike.
     chance = random.SystemRandom()
     while True:
         port = chance.choice(_PORTS)
         with socket.socket() as probe, suppress(OSError):
+            if port in _given:
+                continue
+            # A byte for each port. The lock goes with this process, which it does not keep from taking it again.
+            fcntl.lockf(_reserved(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+            _given.add(port)
             probe.bind((host, port))
             return port
+
+
+@cache
+def _reserved() -> int:
+    """Return the file of locks, open as long as this process runs: to close it anywhere would free them all."""
+    file = Path(tempfile.gettempdir()) / f"scaler-ports-{os.getuid()}"
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
 
 class ServerProcess(ABC):
