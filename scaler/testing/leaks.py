@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 _POLL_S = 0.01
 
 

@@ -18,7 +18,7 @@ from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
 from scaler.testing.declaration_contract import DeclarationContract
 from scaler.testing.driving import DEADLINE_S, POLL_S, Wakeups, is_active, needs, read, read_after_outage, shown_secrets
-from scaler.testing.leaks import no_leaks
+from scaler.testing.leaks import no_leaks, until
 
 
 class ScalerContract(DeclarationContract):
@@ -122,8 +122,9 @@ class ScalerContract(DeclarationContract):
         async with self.open() as scaler:
             assert (await read(scaler)).value == 2
             await self.break_source()
-            with pytest.raises(SourceUnavailable):
-                await read(scaler)
+            async with asyncio.timeout(DEADLINE_S):
+                with pytest.raises(SourceUnavailable):
+                    await scaler.read()
             await self.restore_source()
             await self.set_backlog(5)
             assert (await read_after_outage(scaler)).value == 5
@@ -147,7 +148,7 @@ class ScalerContract(DeclarationContract):
         async with self.open() as scaler:
             async with asyncio.TaskGroup() as tasks:
                 cancelled = tasks.create_task(scaler.read())
-                other = tasks.create_task(scaler.read())
+                other = tasks.create_task(read(scaler))
                 await asyncio.sleep(0)
                 cancelled.cancel()
             assert cancelled.cancelled() or not self.can_fail  # what always answers may have done so at once
@@ -198,15 +199,10 @@ class PushScalerContract(ScalerContract):
     """The promises of `scaler.ports.scaler.PushScaler`, besides those of any scaler."""
 
     async def test_a_new_item_wakes_and_silence_does_not(self) -> None:
-        async with self.open() as scaler, Wakeups(scaler) as wakeups:
-            await self.until_woken(wakeups)
-            await wakeups.settle()
-            before = wakeups.count
-            for _ in range(3):
-                await read(scaler)
-            await self.set_backlog(0)
-            await wakeups.settle()
-            assert wakeups.count == before
+        async with self.open() as scaler, Wakeups(scaler) as wakeups, asyncio.timeout(2 * DEADLINE_S):
+            # An item may wake late, in the midst of silence; what silence itself wakes, it wakes each time.
+            while await self.wakes_in_silence(scaler, wakeups):
+                pass
 
     async def test_many_items_are_no_storm_of_wakeups(self) -> None:
         async with self.open() as scaler, Wakeups(scaler) as wakeups:
@@ -214,8 +210,9 @@ class PushScalerContract(ScalerContract):
             await wakeups.settle()
             before = wakeups.count
             await self.set_backlog(50)
+            await until(lambda: wakeups.count > before, timeout_s=DEADLINE_S)
             await wakeups.settle()
-            assert 1 <= wakeups.count - before <= 50
+            assert wakeups.count - before <= 50
 
     async def test_an_outage_ends_waiting_with_an_error_and_it_can_be_started_again(self) -> None:
         needs(self.can_fail, "the source cannot fail")
@@ -244,6 +241,17 @@ class PushScalerContract(ScalerContract):
             async with Wakeups(scaler) as leaving:
                 await self.until_woken(leaving)
             await self.until_woken(staying)
+
+    async def wakes_in_silence(self, scaler: Any, wakeups: Wakeups) -> bool:
+        """Add items, and see whether anything wakes after them while nothing comes: they are read, and taken away."""
+        await self.until_woken(wakeups)
+        await wakeups.settle()
+        before = wakeups.count
+        for _ in range(3):
+            await read(scaler)
+        await self.set_backlog(0)
+        await wakeups.settle()
+        return wakeups.count > before
 
     async def until_woken(self, wakeups: Wakeups) -> None:
         """Add items until one wakes: the first may come before the subscription stands."""

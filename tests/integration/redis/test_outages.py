@@ -38,7 +38,7 @@ async def test_a_lost_server_fails_reads_at_once_and_is_found_soon_after_its_ret
         async with asyncio.timeout(DEADLINE_S):
             for _ in range(40):
                 with pytest.raises(SourceUnavailable):
-                    await read(scaler)
+                    await scaler.read()
                 await asyncio.sleep(0.05)
         server.start()
         await read_after_outage(scaler)
@@ -77,15 +77,15 @@ async def test_a_server_that_never_answers_is_noticed_and_found_again(server: Re
             async with asyncio.timeout(DEADLINE_S):
                 for _ in range(40):
                     with pytest.raises(SourceUnavailable):
-                        await read(scaler)
+                        await scaler.read()
         finally:
             server.thaw()
         assert (await read_after_outage(scaler)).value == 1
 
 
-async def test_closing_while_the_server_never_answers_takes_no_longer_than_its_time_limit(server: RedisServer) -> None:
+async def test_closing_while_the_server_never_answers_leaves_nothing(server: RedisServer) -> None:
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(2 * DEADLINE_S):
             async with opened(server) as scaler:
                 await read(scaler)
                 server.freeze()
@@ -109,5 +109,5 @@ async def test_a_server_that_is_no_redis_is_unavailable_and_breaks_nothing(greet
         async with SharedConnections() as connections, RedisListScaler.open(config, connections) as scaler:
             for _ in range(5):
                 with pytest.raises(SourceUnavailable):
-                    await read(scaler)
+                    await scaler.read()
                 await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ import pytest
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceRejected
+from scaler.testing.driving import read
 from scaler.testing.leaks import no_leaks
 from scaler.testing.servers.redis import RedisServer
 from scalers.redis.lists import RedisListScaler
@@ -21,7 +22,7 @@ TRIGGERS = 500
 
 async def outcome(scaler: RedisListScaler) -> float | SourceError | None:
     try:
-        return (await scaler.read()).value
+        return (await read(scaler)).value
     except SourceError as error:
         return error
 
@@ -29,7 +30,7 @@ async def outcome(scaler: RedisListScaler) -> float | SourceError | None:
 async def tick(scalers: list[RedisListScaler]) -> list[float | SourceError | None]:
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         reads = [tasks.create_task(outcome(scaler)) for scaler in scalers]
-    return [read.result() for read in reads]
+    return [each.result() for each in reads]
 
 
 async def open_all(stack: AsyncExitStack, connections: SharedConnections, server: RedisServer) -> list[RedisListScaler]:
@@ -80,10 +81,10 @@ async def test_cancelled_readers_do_not_disturb_the_others(server: RedisServer) 
         async with asyncio.TaskGroup() as tasks:
             reads = [tasks.create_task(scaler.read()) for scaler in scalers]
             await asyncio.sleep(0)
-            for read in reads[::2]:
-                read.cancel()
-        assert all(read.cancelled() for read in reads[::2])
-        assert all(read.result().value == 0 for read in reads[1::2])
+            for each in reads[::2]:
+                each.cancel()
+        assert all(each.cancelled() for each in reads[::2])
+        assert all(each.result().value == 0 for each in reads[1::2])
 
 
 async def test_other_databases_and_credentials_have_connections_of_their_own(server: RedisServer) -> None:
