@@ -15,6 +15,8 @@ from redis import Redis
 
 from scaler.testing.servers.process import ServerNotStarted, ServerProcess, server_folder
 
+_PATIENCE_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
@@ -156,5 +158,8 @@ class RedisServer(ServerProcess):
         return b"Ready to accept connections" in self.log.read_bytes()
 
     def client(self, **options: Any) -> Redis:
-        """Return a plain client, to be used as a context manager, for whoever plays the producer."""
-        return Redis(host=self.host, port=self.port, **options)
+        """Return a plain client, to be used as a context manager, for whoever plays the producer.
+
+        It waits for a server that a busy machine holds up: by itself it would send a command again, such as a push.
+        """
+        return Redis(host=self.host, port=self.port, socket_timeout=_PATIENCE_S, **options)

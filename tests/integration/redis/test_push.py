@@ -59,8 +59,9 @@ async def test_waiting_ends_where_the_server_does_not_notify_of_lists(setting: s
 async def test_an_item_wakes_and_taking_it_does_not(setting: str) -> None:
     with serving(setting) as (server, producer):
         async with opened(address=server.address, listName="jobs") as scaler, Wakeups(scaler) as wakeups:
-            await wakeups.settle()
             # Once when the subscription stands: something may have come before it did.
+            await until(lambda: wakeups.count > 0)
+            await wakeups.settle()
             assert wakeups.count == 1
             producer.rpush("jobs", 1, 2)
             await until(lambda: wakeups.count == 2)
@@ -77,7 +78,7 @@ async def test_an_entry_wakes_a_stream_in_its_own_database() -> None:
             opened(RedisStreamsScaler, address=server.address, stream="jobs", databaseIndex="2") as scaler,
             Wakeups(scaler) as wakeups,
         ):
-            await wakeups.settle()
+            await until(lambda: wakeups.count == 1)
             elsewhere.xadd("jobs", {"n": 1})
             await wakeups.settle()
             assert wakeups.count == 1
@@ -92,7 +93,7 @@ async def test_a_user_who_may_not_ask_for_the_setting_still_gets_wakeups() -> No
             opened(address=server.address, listName="jobs", username="reader", password=SECRET) as scaler,
             Wakeups(scaler) as wakeups,
         ):
-            await wakeups.settle()
+            await until(lambda: wakeups.count == 1)
             producer.rpush("jobs", 1)
             await until(lambda: wakeups.count == 2)
 
@@ -116,7 +117,7 @@ async def test_waiting_ends_for_a_user_who_may_not_subscribe_and_goes_on_for_who
         ):
             await ends(other)
             await read(other)
-            await wakeups.settle()
+            await until(lambda: wakeups.count == 1)
             producer.rpush("jobs", 1)
             await until(lambda: wakeups.count == 2)
 

@@ -20,7 +20,7 @@ from scaler.testing.servers.redis import TlsFiles
 from scaler.testing.servers.redis_sentinel import MASTER, SentinelSet
 from scalers.redis.sentinel import RedisSentinelListScaler, RedisSentinelStreamsScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
 
 PASSWORD = "open-sesame"  # noqa: S105 - of servers for these tests
 SENTINEL_PASSWORD = "open-barley"  # noqa: S105 - the same
@@ -53,11 +53,12 @@ async def opened(sentinels: SentinelSet, scaler: Any = RedisSentinelListScaler, 
 def push(sentinels: SentinelSet, *items: int) -> None:
     with sentinels.producer() as producer:
         producer.rpush("jobs", *items)
-        producer.wait(1, 5000)
+        assert producer.wait(1, 50_000) == 1
 
 
 async def replaced(sentinels: SentinelSet, before: Any) -> None:
-    async with asyncio.timeout(30):
+    # A sentinel that was held up itself does nothing for half a minute.
+    async with asyncio.timeout(2 * DEADLINE_S):
         while sentinels.master() is before:
             await asyncio.sleep(0.05)
 
@@ -67,9 +68,14 @@ async def test_a_failover_is_followed_by_reads_and_wakeups(sentinels: SentinelSe
     before = sentinels.master()
     async with opened(sentinels) as scaler:
         assert (await read(scaler)).value == 2
+        # Not before it has been found lost.
+        for sentinel in sentinels.sentinels:
+            sentinel.freeze()
         before.kill()
         with pytest.raises(SourceUnavailable):
             await read(scaler)
+        for sentinel in sentinels.sentinels:
+            sentinel.thaw()
         await replaced(sentinels, before)
         assert (await read_after_outage(scaler)).value == 2
         async with Wakeups(scaler) as wakeups:
