@@ -23,7 +23,7 @@ from scaler.testing.servers.redis import TlsFiles
 # Of Debian's package. The wrapper in sbin would change the user.
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 ADMINISTRATOR = "guest"
-_CALL_TIMEOUT_S = 10.0
+_CALL_TIMEOUT_S = 60.0
 # How often a node writes its statistics and the management database takes a sample of them; 5 s each in production.
 _STATISTICS_INTERVAL_MS = 200
 _SAMPLE_S = 1
@@ -225,7 +225,7 @@ class RabbitMQServer(ServerProcess):
         """Run `rabbitmqctl`."""
         environment = {**os.environ, **self._environment()}
         subprocess.run(
-            [PROGRAMS / "rabbitmqctl", *arguments], env=environment, check=True, capture_output=True, timeout=60
+            [PROGRAMS / "rabbitmqctl", *arguments], env=environment, check=True, capture_output=True, timeout=120
         )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceRejected
+from scaler.testing.driving import read
 from scaler.testing.leaks import no_leaks, until
 from scaler.testing.polling import eventually
 from scaler.testing.servers.rabbitmq import RabbitMQServer
@@ -43,7 +44,7 @@ def _queues(server: RabbitMQServer) -> None:
 
 async def outcome(scaler: Any) -> float | SourceError | None:
     try:
-        return (await scaler.read()).value
+        return (await read(scaler)).value
     except SourceError as error:
         return error
 
@@ -51,7 +52,7 @@ async def outcome(scaler: Any) -> float | SourceError | None:
 async def tick(scalers: list[RabbitMQScaler]) -> list[float | SourceError | None]:
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         reads = [tasks.create_task(outcome(scaler)) for scaler in scalers]
-    return [read.result() for read in reads]
+    return [each.result() for each in reads]
 
 
 @asynccontextmanager
@@ -71,14 +72,11 @@ async def test_500_amqp_triggers_are_one_connection_and_one_channel_at_the_broke
         for _ in range(3):
             assert await tick(scalers) == [number % QUEUES % 3 for number in range(TRIGGERS)]
         assert connections_to(server.port) == 1
-        seen = await asyncio.to_thread(
-            eventually, lambda: server.call("GET", "connections"), what="the broker shows the connection"
-        )
-        assert len(seen) == 1
+        # It shows late, and others that have been closed for a while yet.
         await asyncio.to_thread(
             eventually,
             lambda: [it["channels"] for it in server.call("GET", "connections")] == [1],
-            what="the broker shows one channel",
+            what="the broker shows one connection with one channel",
         )
     assert connections_to(server.port) == 0
 
@@ -129,10 +127,10 @@ async def test_cancelled_readers_do_not_disturb_the_others(server: RabbitMQServe
         async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             reads = [tasks.create_task(scaler.read()) for scaler in scalers]
             await asyncio.sleep(0)
-            for read in reads[::2]:
-                read.cancel()
-        assert all(read.cancelled() for read in reads[::2])
-        assert [read.result().value for read in reads[1::2]] == [number % 3 for number in range(50)][1::2]
+            for each in reads[::2]:
+                each.cancel()
+        assert all(each.cancelled() for each in reads[::2])
+        assert [each.result().value for each in reads[1::2]] == [number % 3 for number in range(50)][1::2]
 
 
 async def test_a_virtual_host_that_the_user_may_not_use_does_not_disturb_another(server: RabbitMQServer) -> None:
