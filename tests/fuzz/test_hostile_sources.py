@@ -80,7 +80,7 @@ async def read(
             running = asyncio.create_task(reader.run(lambda: None))
             readings = [await reader.read()]
             # Another tick comes later: what ignores its cancellation would still be there.
-            await until(lambda: f"read:{name}" not in {task.get_name() for task in asyncio.all_tasks()}, timeout_s=20)
+            await until(lambda: f"read:{name}" not in {task.get_name() for task in asyncio.all_tasks()})
             readings.append(await reader.read())
             running.cancel()
             await asyncio.wait((running,))

@@ -10,6 +10,7 @@ import pytest
 
 from scaler.clients.batcher import Batcher
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
+from scaler.testing.driving import DEADLINE_S
 from scaler.testing.leaks import no_leaks
 
 
@@ -92,7 +93,7 @@ async def test_a_lost_server_fails_everyone_at_once_and_is_tried_by_one_loop() -
         while server.tries < 2:
             await asyncio.sleep(0.005)
         server.lost = None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
                     assert await batcher.ask(7) == 14
@@ -128,7 +129,7 @@ async def test_a_cancellation_that_a_library_raises_is_an_outage_and_passes() ->
         return await exchange(numbers)
 
     server.exchange = cancelled  # type: ignore[method-assign]
-    async with batching(server) as batcher, asyncio.timeout(10):
+    async with batching(server) as batcher, asyncio.timeout(DEADLINE_S):
         with pytest.raises(SourceUnavailable, match="connection was lost"):
             await batcher.ask(1)
         gives_up = False

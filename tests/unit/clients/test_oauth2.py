@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from scaler.clients.oauth2 import ClientCredentials, TokenSource
 from scaler.ports.errors import SourceRejected, SourceUnavailable
+from scaler.testing.driving import DEADLINE_S
 from scaler.testing.leaks import no_leaks
 
 SECRET = "open sesame"  # noqa: S105 - of a server for one test
@@ -122,7 +123,7 @@ async def test_a_server_that_is_busy_is_not_asked_once_for_each_who_waits() -> N
         assert len({id(error) for error in got}) == 20
         assert len(tokens.forms) == 1
         tokens.status = 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 try:
                     await connected.token()

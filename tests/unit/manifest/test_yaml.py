@@ -111,16 +111,16 @@ def test_a_yaml_bomb_is_stopped(manifests: Loader) -> None:
     merge_bomb = "a0: &a0 {k: v}\n" + "".join(
         f"a{n}: &a{n}\n  <<: [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
     )
-    started = time.monotonic()
+    started = time.process_time()
     for text in (bomb, merge_bomb):
         assert "found aliases within aliases" in manifests.lines(text)[0]
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_a_file_of_ten_megabytes_is_refused_at_once(manifests: Loader) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert "found a larger file, expected at most 1 MiB" in manifests.lines("# x\n" * 2_600_000)[0]
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_more_documents_than_anyone_writes_are_refused_at_once(manifests: Loader) -> None:
@@ -128,10 +128,10 @@ def test_more_documents_than_anyone_writes_are_refused_at_once(manifests: Loader
 
 
 def test_five_hundred_apps_load_in_seconds(manifests: Loader) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     text = "---\n".join(manifests.ruled(name=f"app-{number}") for number in range(500))
     assert len(manifests.load(text).workloads) == 500
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_a_byte_order_mark_and_windows_lines_do_not_matter(manifests: Loader) -> None:
