@@ -74,10 +74,10 @@ class SharedConnections:
         stay = asyncio.timeout(None)
         client.stays.add(stay)
         try:
-            # Shielded: one borrower's cancellation is not the others'.
-            opened = await asyncio.shield(client.opened)
+            # From now on, since a client may crash between its opening and its being taken.
             async with stay:
-                yield opened
+                # Shielded: one borrower's cancellation is not the others'.
+                yield await asyncio.shield(client.opened)
         except TimeoutError as error:
             if not stay.expired():
                 raise

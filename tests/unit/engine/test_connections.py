@@ -134,6 +134,26 @@ async def test_a_client_that_crashes_is_logged_and_made_anew_without_harm_to_oth
         assert bystander.closed == 0
 
 
+async def test_a_client_that_crashes_as_it_opens_harms_no_other() -> None:
+    broken, bystander = Client(), Client()
+    broken.crash.set()
+
+    @asynccontextmanager
+    async def at_once() -> AsyncIterator[Client]:
+        async with broken.connect() as client:
+            # What runs beside fails meanwhile. It is cancelled for that when it has been lent, and not yet taken.
+            await asyncio.sleep(0)
+            yield client
+
+    async with no_leaks(), SharedConnections() as connections, AsyncExitStack() as stack:
+        await stack.enter_async_context(connections.shared("redis", "b", bystander.connect))
+        with capture_logs() as logs, pytest.raises(SourceUnavailable, match="the redis client crashed"):
+            async with connections.shared("redis", "a", at_once):
+                await asyncio.sleep(10)
+        assert [entry["event"] for entry in logs] == ["shared_client_crashed"]
+        assert bystander.closed == 0
+
+
 def test_a_client_that_hangs_while_it_closes_is_given_up() -> None:
     client = Client()
 
