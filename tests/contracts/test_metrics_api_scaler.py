@@ -43,6 +43,7 @@ class MetricsApiContract(ScalerContract):
             "format": self.format,
             "valueLocation": self.location,
             "targetValue": "5",
+            "timeout": "60000",
             "authMode": "bearer",
             "token": TOKEN,
         }

@@ -42,6 +42,7 @@ class TestPrometheus(ScalerContract):
             "serverAddress": self.server.url,
             "query": "sum(jobs_waiting)",
             "threshold": "5",
+            "timeout": "60000",
             "authModes": "basic",
             "username": "worker",
             "password": PASSWORD,
@@ -69,7 +70,7 @@ class TestPrometheus(ScalerContract):
         passwords = urllib.request.HTTPPasswordMgrWithPriorAuth()
         passwords.add_password(None, self.server.url, "worker", PASSWORD, is_authenticated=True)
         opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(passwords))
-        with opener.open(request, timeout=5) as response:
+        with opener.open(request, timeout=DEADLINE_S) as response:
             result = json.load(response)["data"]["result"]
         return int(result[0]["value"][1]) if result else -1
 

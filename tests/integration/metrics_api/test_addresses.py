@@ -14,7 +14,7 @@ import trustme
 
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceError, SourceRejected, SourceUnavailable
-from scaler.testing.driving import DEADLINE_S, read
+from scaler.testing.driving import DEADLINE_S, POLL_S, read, read_after_outage
 from scaler.testing.leaks import no_leaks
 from scaler.testing.servers.metrics_endpoint import MetricsEndpoint, Page
 from scaler.testing.servers.process import free_port
@@ -72,7 +72,8 @@ async def opened(replicas: list[MetricsEndpoint], **parameters: str) -> AsyncIte
         "valueLocation": "waiting",
         "targetValue": "5",
         "aggregateFromKubeServiceEndpoints": "true",
-        "timeout": "500",
+        # Whoever a busy machine holds up is not left out.
+        "timeout": "60000",
         **parameters,
     }
     config = MetricsApiScaler.Config.model_validate(given)
@@ -119,17 +120,20 @@ async def test_a_replica_that_fails_is_left_out(replicas: list[MetricsEndpoint],
 
 async def test_a_replica_that_hangs_is_left_out_in_time(replicas: list[MetricsEndpoint], names: Names) -> None:
     assert names.addresses
-    async with opened(replicas, aggregationType="sum") as scaler:
+    async with opened(replicas, aggregationType="sum", timeout="500") as scaler:
         replicas[2].freeze()
         try:
-            within_s = scaler._config.read_timeout_s()
-            async with asyncio.timeout(within_s + DEADLINE_S):
-                assert (await scaler.read()).value == 30
+            # The others may be late, too, but not for ever.
+            await shows(scaler, 30)
         finally:
             replicas[2].thaw()
-        async with asyncio.timeout(DEADLINE_S):
-            while (await scaler.read()).value != 90:
-                await asyncio.sleep(0.02)
+        await shows(scaler, 90)
+
+
+async def shows(scaler: Any, value: float) -> None:
+    async with asyncio.timeout(DEADLINE_S):
+        while (await read_after_outage(scaler)).value != value:
+            await asyncio.sleep(POLL_S)
 
 
 @pytest.mark.parametrize(("status", "error"), [(500, SourceUnavailable), (404, SourceRejected)])

@@ -98,7 +98,7 @@ async def test_the_trigger_s_own_time_out_counts(server: MetricsEndpoint) -> Non
         server.freeze()
         try:
             with pytest.raises(SourceUnavailable, match=r"no answer within 0\.2 s"):
-                await read(scaler)
+                await scaler.read()
         finally:
             server.thaw()
 

@@ -124,6 +124,6 @@ async def test_a_scraped_series_is_read() -> None:
     with MetricsEndpoint.running() as exporter:
         exporter.show("/metrics", Page("# TYPE jobs gauge\njobs 12\n"))
         with PrometheusServer.running(targets=[f"127.0.0.1:{exporter.port}"]) as server:
-            async with opened(server, query="sum(jobs)") as scaler, asyncio.timeout(30):
+            async with opened(server, query="sum(jobs)") as scaler, asyncio.timeout(DEADLINE_S):
                 while (await read(scaler)).value != 12:
                     await asyncio.sleep(0.05)
