@@ -20,7 +20,7 @@ USER, PASSWORD = "worker", "open-sesame"
 GROUP = "workers"
 NUMBERS = itertools.count()
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")

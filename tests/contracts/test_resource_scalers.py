@@ -20,7 +20,7 @@ from scaler.testing.servers.docker import DockerServer
 from scalers.resources.cpu import CpuScaler
 from scalers.resources.memory import MemoryScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 IMAGE = "scaler-test-measured"
 SCHEMA = Path(__file__).with_name("schemas") / "cpu.json"

@@ -190,8 +190,9 @@ class KafkaServer(ServerProcess):
             "share.coordinator.state.topic.min.isr": "1",
             "group.initial.rebalance.delay.ms": "0",
             "log.flush.offset.checkpoint.interval.ms": "1000",
-            # A broker that starts again must wait until its former life is forgotten.
-            "broker.session.timeout.ms": "1000",
+            # A broker that starts again must wait until its former life is forgotten. One that a busy machine holds up
+            # for less keeps its partitions.
+            "broker.session.timeout.ms": "3000",
             "broker.heartbeat.interval.ms": "200",
             "sasl.enabled.mechanisms": _SASL_MECHANISMS,
             **self._sasl_settings(),

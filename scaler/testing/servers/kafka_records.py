@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 # A server that has just started takes a moment to elect leaders and coordinators.
-_SETTLE_S = 20.0
+_SETTLE_S = 60.0
 _POLL_S = 0.05
 
 

@@ -23,12 +23,12 @@ from cryptography.hazmat.primitives.serialization import (
 from scaler.engine.connections import SharedConnections
 from scaler.ports.errors import SourceRejected, SourceUnavailable
 from scaler.testing.driving import DEADLINE_S, POLL_S, Wakeups, read, read_after_outage
-from scaler.testing.leaks import no_leaks
+from scaler.testing.leaks import no_leaks, until
 from scaler.testing.servers.kafka import KafkaServer
 from scaler.testing.servers.kafka_records import KafkaRecords
 from scalers.kafka.kafka import KafkaScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 USER, PASSWORD = "worker", "correct-horse"
 USER_AND_PASSWORD = {"username": USER, "password": PASSWORD}
@@ -196,6 +196,7 @@ async def test_oauthbearer_gets_one_token_for_all_connections(
     issuer, parameters = tokens
     async with opened(server.sasl_address, **parameters) as scaler, Wakeups(scaler) as wakeups:
         assert (await read_after_outage(scaler)).value == 7
+        await until(lambda: wakeups.count > 0)
         await wakeups.settle()
         assert wakeups.count == 1
     assert issuer.requests == [(USER, "read describe")]

@@ -17,7 +17,7 @@ from scaler.testing.servers.kafka import KafkaServer
 from scaler.testing.servers.kafka_records import KafkaRecords
 from scalers.kafka.kafka import KafkaScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 GROUP = "workers"
 HERE, THERE, BOTH = "here", "there", "both"

@@ -19,7 +19,7 @@ from scaler.testing.servers.kafka_records import KafkaRecords
 from scaler.testing.servers.process import free_port
 from scalers.kafka.kafka import KafkaScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 TRIGGERS = 300
 TOPICS = 5

@@ -19,7 +19,7 @@ from scaler.testing.servers.kafka_records import KafkaRecords
 from scalers.kafka.apache import ApacheKafkaScaler
 from scalers.kafka.kafka import KafkaScaler
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 NUMBERS = itertools.count()
 
