@@ -102,7 +102,7 @@ class ComposeActuator(Actuator):
                 state=state,
                 started_at=each.started_at,
                 restarts=each.restarts,
-                detail=_detail(each),
+                detail=each.remark,
             )
             for each in containers
             if (state := self._state(each)) is not None
@@ -291,9 +291,3 @@ class ComposeActuator(Actuator):
         if container.state == "running":
             return _HEALTH.get(container.health, ReplicaState.READY)
         return _STATES.get(container.state)
-
-
-def _detail(container: ServiceContainer) -> str:
-    if container.state == "running":
-        return "its health check fails" if container.health == "unhealthy" else ""
-    return container.detail or container.state

@@ -81,6 +81,13 @@ class ServiceContainer:
         return self.state in _STOPPED
 
     @property
+    def remark(self) -> str:
+        """Why it is not ready, for an operator; empty while there is nothing to say."""
+        if self.state == "running":
+            return "its health check fails" if self.health == "unhealthy" else ""
+        return self.detail or self.state
+
+    @property
     def numbered_name(self) -> re.Match[str] | None:
         """The parts of a name that compose made: separator and number; None when `container_name` fixed it.
 
