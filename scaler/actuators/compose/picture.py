@@ -147,7 +147,6 @@ class Picture:
             # Events may have been missed: what ended meanwhile did so for reasons unknown.
             for signals in self._signals.values():
                 signals.forget()
-            self._occupation.forget()
             self._ran.clear()
             self._stopped_by_hand.clear()
             self._outdated |= self._inspected.keys()
