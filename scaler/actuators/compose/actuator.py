@@ -214,6 +214,8 @@ class ComposeActuator(Actuator):
 
         task.add_done_callback(ended)
         return container.name
+            # It is stopping no more, which no listing shows: the container may have been seen to end before.
+            self._report(container.service)
 
     async def _end(self, container: ServiceContainer, *, remove: bool) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from signal import Signals
 from typing import Any
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 _ENDING = frozenset(str(int(each)) for each in (Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM))
 _RETRY_S = 1.0
 # What happens within a container changes nothing about it; health checks cause three of these each time.
+# So long does a listing wait at most for the first attempt to follow the engine's events.
+_FOLLOWED_WITHIN_S = 10.0
 _INNER = ("exec_", "attach", "detach", "resize", "top", "copy", "export", "archive-path", "extract-to-dir")
 
 
@@ -51,6 +54,7 @@ class Picture:
         self._snapshot: Snapshot[ServiceContainer] = Snapshot(self._read, self._absorb, max_age_s=max_age_s)
         self._events: EventStream | None = None
         self._upkeep: asyncio.Task[None] | None = None
+        self._followed = asyncio.Event()
         self._watched: set[ServiceName] = set()
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._inspected: dict[str, Mapping[str, Any]] = {}
@@ -151,6 +155,7 @@ class Picture:
             self._stopped_by_hand.clear()
             self._outdated |= self._inspected.keys()
             self._inspected.clear()
+            self._followed.set()
         elif action.startswith(_INNER):
             return
         else:
@@ -181,6 +186,10 @@ class Picture:
         # Not those that were added meanwhile: a container that was just made is in the next listing.
         gone = remembered - {row["Id"] for row in rows}
         for ids in (self._ran, self._told_to_stop, self._stopped_by_hand):
+        # Whatever is done follows from a listing, and would be missed, or forgotten, were events not followed by then.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FOLLOWED_WITHIN_S):
+                await self._followed.wait()
             ids.difference_update(gone)
         wanted = {row["Id"]: row["State"] for row in rows if ServiceName.of_labels(row["Labels"]) in self._watched}
         self._inspected = {
