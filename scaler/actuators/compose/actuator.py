@@ -47,9 +47,9 @@ class ComposeActuator(Actuator):
         listing_max_age_s: A listing older than this is read again although no event asked for it.
         settle_s: A container that was made, but not started, is left so long to those who made it: compose makes all
             containers before it starts the first.
-        quiet_s: None is made or removed in a project for so long after somebody else made, renamed, stopped or removed
-            one there: longer than compose takes from its list of what there is to its last step, and a deployment
-            from one command to the next.
+        quiet_s: None is made or removed in a project, nor started that somebody else stopped, for so long after
+            somebody else made, renamed, stopped or removed one there: longer than compose takes from its list of what
+            there is to its last step, and a deployment from one command to the next.
     """
 
     kind: ClassVar[str] = "compose"
@@ -169,12 +169,14 @@ class ComposeActuator(Actuator):
             stops.append(self._stop(steps.park, remove=False))
         occupied = self._occupation.holds(service.project)
         create = 0 if occupied else steps.create
+        # What somebody else stopped may be about to be removed, which fails where it runs.
+        start = [each for each in steps.start if not (occupied and self._picture.is_stopped_by_hand(each))]
         image = await self._engine.image(definition) if create else ""
         numbers = free_numbers(containers)
         runs = any(each.state == "running" for each in containers)
         starts = [
             self._operations.begin(key, self._start(each, replaceable=runs or place > 0))
-            for place, each in enumerate(steps.start)
+            for place, each in enumerate(start)
         ]
         starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(create)]
         useless = [*steps.remove, *halves]
@@ -186,10 +188,11 @@ class ComposeActuator(Actuator):
         applied = outcome(removals, starts)
         if single and count > 1:
             raise ReplicaRejected(f"the compose service {service} can have one replica only: {single}")
-        if create < steps.create and not (starts or stops):  # else this is called again, since containers changed
+        left = create < steps.create or len(start) < len(steps.start)
+        if left and not (starts or stops):  # else this is called again, since containers changed
             raise TargetUnavailable(
                 f"somebody else is at work in the compose project {service.project};"
-                f" containers of {service.service} are made when that is over"
+                f" containers of {service.service} are made, or started again, when that is over"
             )
         return Applied(applied.started, tuple(stops), applied.failed)
 
@@ -211,11 +214,11 @@ class ComposeActuator(Actuator):
         def ended(_: asyncio.Task[None]) -> None:
             del self._stops[container.id]
             self._picture.stale()
+            # It is stopping no more, which no listing shows: the container may have been seen to end before.
+            self._report(container.service)
 
         task.add_done_callback(ended)
         return container.name
-            # It is stopping no more, which no listing shows: the container may have been seen to end before.
-            self._report(container.service)
 
     async def _end(self, container: ServiceContainer, *, remove: bool) -> None:
         try:

@@ -14,6 +14,7 @@ from scaler.actuators.compose.containers import PROJECT, ServiceContainer, Servi
 from scaler.actuators.compose.engine import ServiceEngine
 from scaler.actuators.compose.occupation import Occupation
 from scaler.actuators.docker.client import EngineClient
+from scaler.actuators.docker.containers import run_of
 from scaler.actuators.docker.events import EventStream
 from scaler.actuators.docker.foreign_signals import ForeignSignals
 from scaler.actuators.snapshot import Snapshot
@@ -22,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 _ENDING = frozenset(str(int(each)) for each in (Signals.SIGINT, Signals.SIGQUIT, Signals.SIGKILL, Signals.SIGTERM))
 _RETRY_S = 1.0
-# What happens within a container changes nothing about it; health checks cause three of these each time.
 # So long does a listing wait at most for the first attempt to follow the engine's events.
 _FOLLOWED_WITHIN_S = 10.0
+# What happens within a container changes nothing about it; health checks cause three of these each time.
 _INNER = ("exec_", "attach", "detach", "resize", "top", "copy", "export", "archive-path", "extract-to-dir")
 
 
@@ -53,8 +54,8 @@ class Picture:
         self._reported = reported
         self._snapshot: Snapshot[ServiceContainer] = Snapshot(self._read, self._absorb, max_age_s=max_age_s)
         self._events: EventStream | None = None
-        self._upkeep: asyncio.Task[None] | None = None
         self._followed = asyncio.Event()
+        self._upkeep: asyncio.Task[None] | None = None
         self._watched: set[ServiceName] = set()
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._inspected: dict[str, Mapping[str, Any]] = {}
@@ -112,9 +113,14 @@ class Picture:
         """
         return container.stopped and container.id in self._ran
 
+    def is_stopped_by_hand(self, container: ServiceContainer) -> bool:
+        """Whether somebody else stopped it, and it did not run since."""
+        return container.id in self._stopped_by_hand
+
     def is_held(self, containers: Sequence[ServiceContainer]) -> bool:
         """Whether somebody else stopped the last replicas of a service, and none runs since."""
-        return all(each.stopped for each in containers) and any(each.id in self._stopped_by_hand for each in containers)
+        last = max(containers, key=lambda each: run_of(each.inspected).ended_at or 0.0)
+        return all(each.stopped for each in containers) and self.is_stopped_by_hand(last)
 
     def is_disturbed(self, service: ServiceName) -> bool:
         """Whether somebody else stops containers of the service's project, as `docker compose` does on its way."""
@@ -149,13 +155,13 @@ class Picture:
     def _happened(self, container_id: str | None, action: str, attributes: Mapping[str, str]) -> None:
         if container_id is None:
             # Events may have been missed: what ended meanwhile did so for reasons unknown.
+            self._followed.set()
             for signals in self._signals.values():
                 signals.forget()
             self._ran.clear()
             self._stopped_by_hand.clear()
             self._outdated |= self._inspected.keys()
             self._inspected.clear()
-            self._followed.set()
         elif action.startswith(_INNER):
             return
         else:
@@ -180,16 +186,16 @@ class Picture:
         return number in _ENDING or number == _number(config.get("StopSignal") or "")
 
     async def _read(self) -> Sequence[ServiceContainer]:
+        # Whatever is done follows from a listing, and would be missed, or forgotten, were events not followed by then.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FOLLOWED_WITHIN_S):
+                await self._followed.wait()
         self._outdated.clear()
         remembered = self._ran | self._told_to_stop | self._stopped_by_hand
         rows = self._rows = await self._engine.rows()
         # Not those that were added meanwhile: a container that was just made is in the next listing.
         gone = remembered - {row["Id"] for row in rows}
         for ids in (self._ran, self._told_to_stop, self._stopped_by_hand):
-        # Whatever is done follows from a listing, and would be missed, or forgotten, were events not followed by then.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FOLLOWED_WITHIN_S):
-                await self._followed.wait()
             ids.difference_update(gone)
         wanted = {row["Id"]: row["State"] for row in rows if ServiceName.of_labels(row["Labels"]) in self._watched}
         self._inspected = {

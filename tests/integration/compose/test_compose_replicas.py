@@ -305,6 +305,25 @@ async def test_what_was_of_use_to_others_is_removed_when_they_are_done(
 async def test_compose_takes_copies_for_its_own(projects: Projects, actuator: ComposeActuator) -> None:
     """Asked for as many as there are, it recreates none of them."""
     project = projects("")
+async def test_none_is_started_that_somebody_at_work_may_be_about_to_remove(
+    engine: DockerServer, projects: Projects
+) -> None:
+    """What was stopped by hand. What we stopped is of use, and the service is not held by the other."""
+    project = projects(WORKER)
+    target = scaling(project)
+    await compose(project, "up", "-d")
+    async with ComposeActuator(base_url=engine.base_url, quiet_s=1000.0) as actuator:
+        first, second = await reach(actuator, target, 2)
+        with engine.client() as api:
+            await asyncio.to_thread(api.stop, second.id)
+        await settled(actuator, target, 1)
+        await eventually(lambda: refusal(actuator, target, 2), lambda text: "somebody else is at work" in text)
+        assert project.states("worker") == {first.id: "running", second.id: "exited"}
+        await reach(actuator, target, 0)
+        await reach(actuator, target, 1)
+        assert project.states("worker") == {first.id: "running", second.id: "exited"}
+
+
     services = f"{WORKER[:-1]}, networks: [front, back], volumes: [/scratch, 'data:/data'], environment: {{A: b}}}}"
     project.write(compose_file(services, "networks: {front: {}, back: {}}\nvolumes: {data: {}}"))
     target = scaling(project)
