@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import ipaddress
 import os
@@ -105,7 +106,7 @@ class DockerServer:
         """Return a client of one's own, to be closed by the caller; usable as a context manager."""
         return docker.APIClient(base_url=self.base_url, version="auto")
 
-    def start(self, *, timeout_s: float = 30.0) -> None:
+    def start(self, *, timeout_s: float = 60.0) -> None:
         """Start the private engine and wait until it answers."""
         if self._folder is None or self._process is not None:
             raise RuntimeError("only a private engine that is stopped can be started")
@@ -136,7 +137,7 @@ class DockerServer:
                 raise EngineNotAvailable(f"dockerd did not start:\n{tail}")
             time.sleep(0.05)
 
-    def stop(self, *, timeout_s: float = 30.0) -> None:
+    def stop(self, *, timeout_s: float = 60.0) -> None:
         """Stop the private engine, and with it its containers; what it stores stays for the next start."""
         if self._process is None:
             raise RuntimeError("only a private engine that runs can be stopped")
@@ -173,9 +174,9 @@ def _answers(url: str) -> bool:
     if path != url and not Path(path).exists():
         return False
     try:
-        with docker.APIClient(base_url=url, version="auto", timeout=2) as client:
+        with docker.APIClient(base_url=url, version="auto", timeout=5) as client:
             return bool(client.ping())
-    except DockerException:
+    except (DockerException, requests.RequestException):
         return False
 
 
@@ -189,6 +190,13 @@ def _end_parts(folder: Path) -> None:
 
 
 def _create_bridge() -> str:
+    """Make a bridge with a network of its own; one process at a time, or two would find the same one free."""
+    with (Path(tempfile.gettempdir()) / "scaler-bridges.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _create_bridge_alone()
+
+
+def _create_bridge_alone() -> str:
     name = f"scaler{secrets.token_hex(3)}"
     taken = [
         ipaddress.ip_interface(f"{address.address}/{address.netmask}").network
