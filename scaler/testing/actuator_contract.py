@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from scaler.actuators.crashes import CrashBackoff
-from scaler.model import App, Probe, ProbeKind, ReplicaState, TcpSocket, Workload
+from scaler.model import App, Probe, ProbeKind, Replica, ReplicaState, TcpSocket, Workload
 from scaler.ports.errors import ReplicaRejected
 from scaler.testing.observing import PATIENCE_S, changes_of, engine_lacks, eventually, states, workload
 from scaler.testing.scaling_contract import BreakableScalingContract
@@ -70,14 +70,22 @@ class ActuatorContract(ServingContract):
         target = workload(self.app("busy"))
         async with self.opened(backoff=CrashBackoff(first_s=0.01)) as actuator:
             (replica,) = await self.reach(actuator, target, 1)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
             (first,) = await eventually(lambda: actuator.usage(target), lambda seen: len(seen) == 1)
             (later,) = await eventually(
                 lambda: actuator.usage(target), lambda seen: bool(seen) and seen[0].cpu_s >= first.cpu_s + 2
             )
-            # It has one thread, and a count is not taken at an instant.
-            assert later.cpu_s - first.cpu_s <= later.at_s - first.at_s + 0.5
+            # It has one thread; a count is not taken at an instant, and may be shown for a while.
+            assert later.cpu_s - first.cpu_s <= loop.time() - began + 1.0
+            assert later.at_s > first.at_s
+            killed_at = loop.time()
             await self.kill(replica)
-            await eventually(lambda: actuator.usage(target), lambda seen: bool(seen) and seen[0].cpu_s < later.cpu_s)
+            # Had it gone on, it would have used more than anything can have since.
+            await eventually(
+                lambda: actuator.usage(target),
+                lambda seen: bool(seen) and seen[0].cpu_s < max(later.cpu_s, loop.time() - killed_at),
+            )
             await actuator.remove("worker")
 
     # Counts
@@ -103,9 +111,11 @@ class ActuatorContract(ServingContract):
         target = workload(stubborn)
         async with self.opened() as actuator:
             await self.stubborn(actuator, target)
+            told_at = asyncio.get_running_loop().time()
             await actuator.apply(target, 0)
         async with self.opened() as actuator:
-            assert states(await actuator.observe(target)) == [ReplicaState.STOPPING]
+            seen = states(await actuator.observe(target))
+            assert seen == [ReplicaState.STOPPING] or asyncio.get_running_loop().time() - told_at >= 3.0
             await eventually(lambda: self.existing("contract"), lambda left: left == [])
 
     async def test_what_is_not_owned_is_left_alone(self) -> None:
@@ -213,8 +223,15 @@ class ActuatorContract(ServingContract):
             target = workload(_probed(self.app(), ProbeKind.STARTUP, listener.getsockname()[1]))
             async with self.opened() as actuator:
                 await actuator.apply(target, 1)
-                assert states(await actuator.observe(target)) == [ReplicaState.STARTING]
-                await eventually(lambda: actuator.observe(target), lambda seen: seen[0].restarts == 1)
+                seen: list[Replica] = []
+
+                async def look() -> Replica:
+                    seen.extend(await actuator.observe(target))
+                    return seen[-1]
+
+                await eventually(look, lambda replica: replica.restarts >= 1)
+                await eventually(look, lambda replica: replica.state is ReplicaState.STARTING)
+                assert {replica.state for replica in seen} <= {ReplicaState.STARTING, ReplicaState.CRASHED}
                 listener.listen()
                 await self.settled(actuator, target, 1)
                 await actuator.remove("worker")
@@ -227,7 +244,7 @@ class ActuatorContract(ServingContract):
             async with self.opened() as actuator:
                 await actuator.apply(target, 1)
                 (before,) = await actuator.observe(target)
-                (after,) = await eventually(lambda: actuator.observe(target), lambda seen: seen[0].restarts == 1)
+                (after,) = await eventually(lambda: actuator.observe(target), lambda seen: seen[0].restarts >= 1)
                 assert after.id == before.id
                 await actuator.remove("worker")
 
@@ -256,7 +273,8 @@ class ActuatorContract(ServingContract):
         async with self.opened() as actuator:
             await self.reach(actuator, workload(replace(self.app(), revision_suffix="v1")), 2)
             await self.reach(actuator, workload(replace(self.app(), revision_suffix="v2")), 0)
-            assert await self.existing("contract") == []
+            # An engine may list what it is still removing.
+            await eventually(lambda: self.existing("contract"), lambda left: left == [])
 
     # Interruptions
 

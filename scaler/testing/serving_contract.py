@@ -139,7 +139,7 @@ class ServingContract(ScalingContract):
             assert await self.running("contract") == []
 
     @asynccontextmanager
-    async def _served(self, *, grace_s: float = 10.0) -> AsyncIterator[tuple[Actuator, FakeLoadBalancer, Workload]]:
+    async def _served(self, *, grace_s: float = 60.0) -> AsyncIterator[tuple[Actuator, FakeLoadBalancer, Workload]]:
         """Open an actuator with a balancer, for an app with ingress."""
         balancer = FakeLoadBalancer()
         web = workload(replace(self.listener(), termination_grace_period_s=grace_s), "web")
