@@ -68,7 +68,8 @@ async def test_a_reused_pid_is_not_taken_for_the_replica(tmp_path: Path) -> None
     async with ProcessActuator("owner", tmp_path) as actuator:
         await actuator.apply(target, 1)
         (replica,) = await actuator.observe(target)
-    (process,) = marked(replica.id)
+    # A shell that is just becoming another program has no environment to be found by.
+    (process,) = await eventually(lambda: asyncio.to_thread(marked, replica.id), lambda found: len(found) == 1)
     process.kill()
     process.wait()
     await asyncio.sleep(0.05)  # the kernel counts start times in hundredths; pids are not reused as fast
