@@ -125,6 +125,17 @@ def service(world: World, tmp_path: Path) -> Iterator[ServiceProcess]:
     assert world.containers() == {}
 
 
+def wait_for_a_write(service: ServiceProcess) -> None:
+    """Wait until what the service knows now is in its state store."""
+    now = time.time()
+
+    def written() -> bool:
+        files = (service.state_dir / name for name in ("state.db", "state.db-wal"))
+        return any(file.exists() and file.stat().st_mtime > now for file in files)
+
+    eventually(written, what="a write of the state")
+
+
 @pytest.mark.parametrize("template", [APP + RULE_IN_THE_APP, APP + SCALED_OBJECT], ids=["rule", "ScaledObject"])
 def test_workers_follow_the_queue_from_zero_and_back(world: World, service: ServiceProcess, template: str) -> None:
     """50 items at 5 a replica are 10 containers; drained and idle for the cooldown they all go."""
@@ -145,12 +156,15 @@ def test_workers_follow_the_queue_from_zero_and_back(world: World, service: Serv
 
 def test_a_killed_service_finds_everything_again(world: World, service: ServiceProcess) -> None:
     """Kill -9 with 10 replicas up: the same 10 go on, none is started twice, the cooldown goes on where it was."""
+    # Longer than any of its parts may take to go on.
+    manifest = world.manifest(APP + RULE_IN_THE_APP)
+    service.manifest.write_text(manifest.replace("cooldownPeriod: 5", "cooldownPeriod: 20"))
     world.queue.rpush("jobs", *range(50))
     service.start()
     eventually(lambda: len(world.running()) == 10, what="10 containers")
     world.queue.ltrim("jobs", 0, 39)
     before = world.running()
-    time.sleep(1.5)  # one write interval of the state store
+    wait_for_a_write(service)
     service.kill()
     assert world.running() == before
 
@@ -164,12 +178,12 @@ def test_a_killed_service_finds_everything_again(world: World, service: ServiceP
     eventually(lambda: len(world.running()) == 10, what="the removed one's replacement")
     assert len(world.running() & before) == 9
 
-    # Idle now: the cooldown of 5 s begins with the last activity, and goes on through a second kill.
+    # Idle now: the cooldown of 20 s begins with the last activity, and goes on through a second kill.
     world.queue.delete("jobs")
     waiting = eventually(
         lambda: (d := service.api.workload("worker").decision) and d.reason == "cooldown" and d, what="the cooldown"
     )
-    time.sleep(1.5)
+    wait_for_a_write(service)
     service.kill()
     service.start()
     resumed = service.api.workload("worker").decision
