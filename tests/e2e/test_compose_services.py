@@ -16,7 +16,7 @@ from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.redis import RedisServer
 from scaler.testing.service_process import ServiceProcess
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(600)]
 
 IMAGE = "scaler-test-compose:1"
 
