@@ -63,13 +63,17 @@ class LoadListener(Protocol):
 
 @dataclass(slots=True)
 class _Stream:
-    """One Envoy's stream of reports; `changed` is set when it is to be sent a new list."""
+    """One Envoy's stream of reports; `changed` is set when it is to be sent a new list.
+
+    `named` are the clusters of its latest report, those with nothing included: what it has by then of our lists.
+    """
 
     proxy: str
     node: str
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     reported: asyncio.Event = field(default_factory=asyncio.Event)
     reported_at: float = 0.0
+    named: frozenset[str] = frozenset()
     dead: bool = False
 
 
@@ -119,7 +123,8 @@ class LoadReports:
         """Have all Envoys report of these clusters and no others, from now on.
 
         Requests in progress are reported as they are; issued ones from the moment that an Envoy has been told, or
-        from the beginning where the cluster was watched before it existed.
+        from the beginning where the cluster was watched before it existed. Those that are in progress when an Envoy
+        first reports of a cluster are told as issued, too: they were, if only before it had been told.
         """
         if clusters | self._own != self._clusters:
             self._clusters = clusters | self._own
@@ -205,7 +210,9 @@ class LoadReports:
 
     def _take(self, stream: _Stream, request: Any, *, issued: bool = True) -> None:
         stream.reported_at = asyncio.get_running_loop().time()
-        loads = loads_of(request, issued=issued)
+        named = frozenset(cluster.cluster_name for cluster in request.cluster_stats)
+        loads = loads_of(request, issued=issued, new=named - stream.named)
+        stream.named = named
         if self._holds is not None:
             self._held[stream.proxy] = loads.pop(self._holds, ClusterLoad()).in_progress
         self._in_progress[stream.proxy] = sum(load.in_progress for load in loads.values())
@@ -213,12 +220,13 @@ class LoadReports:
         stream.reported.set()
 
 
-def loads_of(request: Any, *, issued: bool = True) -> dict[str, ClusterLoad]:
+def loads_of(request: Any, *, issued: bool = True, new: frozenset[str] = frozenset()) -> dict[str, ClusterLoad]:
     """Return what a LoadStatsRequest says, of clusters that have anything.
 
     Args:
         request: The message.
         issued: Read the requests issued, too; otherwise they are 0.
+        new: Clusters that it is the first to tell of: what they have in progress was issued, whenever that was.
     """
     loads: dict[str, ClusterLoad] = {}
     for cluster in request.cluster_stats:
@@ -229,19 +237,20 @@ def loads_of(request: Any, *, issued: bool = True) -> dict[str, ClusterLoad]:
         load = loads[cluster.cluster_name] = ClusterLoad()
         for locality in localities:
             for stats in locality.upstream_endpoint_stats:
-                _add(load, stats, issued=issued)
+                _add(load, stats, issued=issued, new=cluster.cluster_name in new)
     return loads
 
 
-def _add(load: ClusterLoad, stats: Any, *, issued: bool) -> None:
+def _add(load: ClusterLoad, stats: Any, *, issued: bool, new: bool) -> None:
     address = stats.address.socket_address
     endpoint = load.endpoints.setdefault(_endpoint(address.address, address.port_value), EndpointLoad())
     in_progress = stats.total_requests_in_progress
     endpoint.in_progress += in_progress
     load.in_progress += in_progress
     if issued:
-        endpoint.issued += stats.total_issued_requests
-        load.issued += stats.total_issued_requests
+        count = max(stats.total_issued_requests, in_progress if new else 0)
+        endpoint.issued += count
+        load.issued += count
 
 
 def _take_exception(writing: asyncio.Task[None]) -> None:

@@ -112,6 +112,25 @@ def test_a_new_envoy_is_told_what_to_report_and_has_reported_with_its_second_mes
     virtual_time.run(story())
 
 
+def test_what_a_cluster_has_when_it_is_first_told_of_was_issued() -> None:
+    """The list may reach Envoy after the requests: it counts issued ones from then on only."""
+
+    async def story() -> None:
+        told = Told()
+        reports = LoadReports(told)
+        async with Envoy(reports) as envoy:
+            await envoy.send(report(), report())
+            reports.watch(frozenset({"a", "b"}))
+            await envoy.send(report({"a": {FIRST: (3, 0), SECOND: (1, 2)}, "b": {}}))
+            await envoy.send(report({"a": {FIRST: (3, 0)}, "b": {FIRST: (2, 1)}}))
+            assert told.facts[2:] == [("n#1", {"a": (4, 5)}), ("n#1", {"a": (3, 0), "b": (2, 1)})]
+            await envoy.send(report(), report({"a": {FIRST: (3, 1)}}))
+            assert told.facts[-1] == ("n#1", {"a": (3, 3)}), "it was watched anew"
+        reports.close()
+
+    virtual_time.run(story())
+
+
 def test_one_that_is_back_goes_on_and_what_it_issued_meanwhile_does_not_count() -> None:
     async def story() -> None:
         told = Told()
