@@ -27,6 +27,7 @@ class Proxies:
 
     Attributes:
         reports: How many reports each proxy has sent since it connected.
+        rounds: How often every proxy has reported since it did before.
     """
 
     def __init__(
@@ -47,6 +48,8 @@ class Proxies:
         self._app_of = app_of
         self._lost = lost
         self.reports: dict[str, int] = {}
+        self.rounds = 0
+        self._due: set[str] = set()  # those that have not reported in this round
         self._busy: dict[str, set[str]] = {}
         self._ever = False
         self._next = asyncio.Event()
@@ -55,6 +58,7 @@ class Proxies:
         """See `LoadListener.connected`. One that is back is known by what it reported before."""
         self.reports.setdefault(proxy, 0)
         self._busy.setdefault(proxy, set())
+        self._due.add(proxy)
 
     def reported(self, proxy: str, loads: Mapping[str, ClusterLoad]) -> None:
         """See `LoadListener.reported`."""
@@ -68,6 +72,7 @@ class Proxies:
         for name in before | by_app.keys():
             if (app := self._apps.get(name)) is not None:
                 app.reported(proxy, number, by_app.get(name, ()))
+        self._had_its_turn(proxy)
         self._wake()
 
     def gone(self, proxy: str, requests: int) -> None:
@@ -76,6 +81,7 @@ class Proxies:
         del self._busy[proxy]
         for app in self._apps.values():
             app.proxy_gone(proxy)
+        self._had_its_turn(proxy)
         self._lost(requests)
         self._wake()
 
@@ -89,6 +95,12 @@ class Proxies:
     async def next_report(self) -> None:
         """Wait until a proxy reports, or one is gone."""
         await self._next.wait()
+
+    def _had_its_turn(self, proxy: str) -> None:
+        self._due.discard(proxy)
+        if not self._due:
+            self.rounds += 1
+            self._due.update(self.reports)
 
     def _wake(self) -> None:
         """Wake those that wait now; those that come later wait for the next."""

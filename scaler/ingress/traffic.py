@@ -17,6 +17,9 @@ from scaler.ports.traffic import TrafficSample
 # have hung up just then. Reports come every 0.25 s, three times as rarely while much is being reconfigured, and the
 # first of a newly watched cluster comes one later.
 BRIDGE_S = 1.5
+# As many reports of every proxy must have come in that time: one that was stalled, or that we were too busy to hear, is
+# yet to tell. The first may be about a time before, and with several proxies some have sent theirs of this round.
+BRIDGE_ROUNDS = 4
 # A rise of the number in flight by this part, and at least by one, over what was last read is worth a wake-up: a step
 # from 1 to 100 is then read about ten times, however fast it comes.
 MARKED_RISE = 0.5
@@ -34,7 +37,8 @@ class AppTraffic:
     - requests that wait;
     - requests that were released, until the proxies' reports have issued as many: Envoy counts a request as issued and
       as in progress at the same moment, so one that is issued in a report is in progress in it or has ended. That
-      bridges the time from release to report, at most one interval; where no report tells of it, `BRIDGE_S`.
+      bridges the time from release to report, at most one interval; where no report tells of it, `BRIDGE_S` and
+      `BRIDGE_ROUNDS`.
       (A hot request may take the place of a released one in that count for one interval.)
     - requests that the proxies have in progress, summed over proxies and clusters.
     """
@@ -51,7 +55,8 @@ class AppTraffic:
         self._at_s = clock()
         self._endpoints: frozenset[Endpoint] = frozenset()
         self._held = 0
-        self._released: deque[float] = deque()
+        # When each was, and in which round of reports.
+        self._released: deque[tuple[float, int]] = deque()
         self._in_progress: dict[str, Mapping[Endpoint, int]] = {}
         self._reported = 0
         self._last_busy: dict[tuple[Endpoint, str], int] = {}
@@ -96,7 +101,7 @@ class AppTraffic:
         self._advance()
         self._held -= 1
         if outcome is HoldOutcome.RELEASED:
-            self._released.append(self._at_s)
+            self._released.append((self._at_s, self._proxies.rounds))
 
     def answered(self, outcome: HoldOutcome) -> None:
         """See `HoldObserver.answered`. What an exclusion answered counts nowhere: it must not start the app."""
@@ -198,8 +203,11 @@ class AppTraffic:
     def _advance(self) -> None:
         """Bring the integral up to now, and stop counting released requests that no report told of in time."""
         now = self._clock()
-        while self._released and (until := self._released[0] + BRIDGE_S) <= now:
-            self._accrue(until)
+        while self._released:
+            released_at, began = self._released[0]
+            if now < released_at + BRIDGE_S or (self._proxies.reports and self._proxies.rounds < began + BRIDGE_ROUNDS):
+                break
+            self._accrue(released_at + BRIDGE_S)
             self._released.popleft()
         self._accrue(now)
 

@@ -9,7 +9,7 @@ import pytest
 
 from scaler.ingress.load_reports import ClusterLoad, EndpointLoad
 from scaler.ingress.proxies import Proxies
-from scaler.ingress.traffic import ANSWERED_GAP_S, BRIDGE_S, AppTraffic
+from scaler.ingress.traffic import ANSWERED_GAP_S, BRIDGE_ROUNDS, BRIDGE_S, AppTraffic
 from scaler.model import Endpoint
 from scaler.ports.errors import SourceUnavailable
 from scaler.ports.recorder import HoldOutcome
@@ -101,9 +101,46 @@ def test_a_released_request_that_no_report_tells_of_ends_in_time() -> None:
     line = Timeline()
     line.arrive()
     line.end(RELEASED)
+    for _ in range(BRIDGE_ROUNDS):
+        assert line.report().in_flight == 1
     line.now += BRIDGE_S + 10
     sample = line.sample()
     assert (sample.in_flight, sample.request_seconds) == (0, pytest.approx(BRIDGE_S))
+
+
+def test_without_a_proxy_a_released_request_ends_in_time() -> None:
+    line = Timeline()
+    line.arrive()
+    line.end(RELEASED)
+    line.proxies.gone("envoy#1", 0)
+    line.now += BRIDGE_S
+    assert line.sample().in_flight == 0
+
+
+def test_a_released_request_counts_once_however_late_the_report_is() -> None:
+    """As when the proxy, or the service, got no processor for some seconds."""
+    line = Timeline()
+    line.arrive()
+    line.end(RELEASED)
+    line.now += BRIDGE_S + 2
+    assert line.sample().in_flight == 1, "nobody has told otherwise"
+    assert line.report().in_flight == 1, "it is about a time before"
+    sample = line.report({FIRST: (1, 1)})
+    assert (sample.in_flight, sample.requests) == (1, 1)
+    assert line.report().in_flight == 0
+
+
+def test_every_proxy_is_heard_before_a_released_request_ends() -> None:
+    line = Timeline()
+    line.proxies.connected("other#1")
+    line.report(proxy="other#1")
+    line.arrive()
+    line.end(RELEASED)
+    line.now += BRIDGE_S
+    for _ in range(2 * BRIDGE_ROUNDS):
+        assert line.report().in_flight == 1, "the other may have it"
+    sample = line.report({FIRST: (1, 1)}, proxy="other#1")
+    assert (sample.in_flight, sample.requests) == (1, 1)
 
 
 def test_hot_requests_are_counted_as_issued_and_as_in_progress() -> None:
