@@ -213,7 +213,8 @@ class Front:
         self.rooms = {APP: self.room}
         self.holding = HoldingService(self.rooms)
         self.holding.begin()
-        self.reports = LoadReports(self.proxies)
+        # A proxy that comes back is waited for even where all goes slowly.
+        self.reports = LoadReports(self.proxies, grace_s=60.0)
         self.socket = str(folder / "control.sock")
         self._folder = folder
         self._stack = AsyncExitStack()
@@ -254,7 +255,7 @@ async def _rpc_app() -> tuple[grpc.aio.Server, int]:
 
 @asynccontextmanager
 async def _running(app: App) -> AsyncIterator[Front]:
-    """Start two replicas of the app, the services and Envoy, and stop all of it on exit."""
+    """Start two replicas of the app and the services, and stop all of it on exit, with Envoy where it was started."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         servers = [TestServer(app.web()) for _ in range(2)]
@@ -267,7 +268,6 @@ async def _running(app: App) -> AsyncIterator[Front]:
         stack.callback(front.reports.close)
         await front.start_services()
         stack.push_async_callback(front.stop_services)
-        await asyncio.to_thread(front.envoy.start)
         stack.callback(front.envoy.stop)
         stack.callback(app.go.set)
         yield front
@@ -279,9 +279,15 @@ def app() -> App:
 
 
 @pytest.fixture
-async def front(app: App) -> AsyncIterator[Front]:
+async def front_without_envoy(app: App) -> AsyncIterator[Front]:
     async with _running(app) as running:
         yield running
+
+
+@pytest.fixture
+async def front(front_without_envoy: Front) -> Front:
+    await asyncio.to_thread(front_without_envoy.envoy.start)
+    return front_without_envoy
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def held(front: Front) -> Held:
     """Waits until as many requests are held."""
 
     async def wait(count: int) -> None:
-        await until(lambda: front.room.held == count, timeout_s=20)
+        await until(lambda: front.room.held == count, timeout_s=60)
 
     return wait
 
@@ -206,8 +206,10 @@ async def test_a_refused_grpc_call_is_unavailable_and_a_held_one_is_answered(fro
 
 async def test_a_grpc_call_whose_deadline_passes_is_gone(front: Front, held: Held) -> None:
     async with grpc.aio.insecure_channel(f"127.0.0.1:{front.envoy.port}") as channel:
+        call = channel.unary_unary("/test.Echo/Call")(b"hello", timeout=5)
+        await held(1)
         with pytest.raises(grpc.aio.AioRpcError) as late:
-            await channel.unary_unary("/test.Echo/Call")(b"hello", timeout=0.5)
+            await call
     assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     await held(0)
     assert front.observer.ends == [HoldOutcome.GONE]
