@@ -19,8 +19,7 @@ import grpc.aio
 import pytest
 import structlog
 from envoy.config.listener.v3.listener_pb2 import Listener
-from envoy.extensions.filters.http.fault.v3 import fault_pb2  # noqa: F401 - makes its type known to ParseDict
-from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401 - the same
+from envoy.extensions.filters.http.router.v3 import router_pb2  # noqa: F401 - makes its type known to ParseDict
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2,  # noqa: F401 - the same
 )
@@ -37,6 +36,7 @@ from scaler.ingress.envoy import admin, process, supervisor
 from scaler.ingress.envoy.supervisor import EnvoySupervisor
 from scaler.ingress.settings import IngressSettings, Listen
 from scaler.ports.errors import ConfigError
+from scaler.testing.discovered_envoy import free_address
 from scaler.testing.leaks import until
 from scaler.testing.observing import eventually
 
@@ -44,8 +44,6 @@ pytestmark = pytest.mark.services
 
 _LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 _HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-_FAULT = "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault"
-_ALL = {"numerator": 100}
 _ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
 
 
@@ -58,10 +56,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):
             "@type": _HCM,
             "stat_prefix": "external",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [answer]}]},
-            "http_filters": [
-                {"name": "delay", "typed_config": {"@type": _FAULT, "delay": {"header_delay": {}, "percentage": _ALL}}},
-                {"name": "router", "typed_config": {"@type": _ROUTER}},
-            ],
+            "http_filters": [{"name": "router", "typed_config": {"@type": _ROUTER}}],
         }
         address = {"socket_address": {"address": listen.host, "port_value": listen.port}}
         filters = [{"name": "http", "typed_config": connections}]
@@ -93,9 +88,7 @@ class Told:
 
 @pytest.fixture
 def settings() -> IngressSettings:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    return IngressSettings(external=Listen("127.0.0.1", port), concurrency=1)
+    return IngressSettings(external=free_address(), concurrency=1)
 
 
 @pytest.fixture
@@ -132,12 +125,8 @@ async def supervising(folder: Path, settings: IngressSettings, told: Told) -> As
             await running
 
 
-async def get(settings: IngressSettings, *, takes_s: float = 0) -> str:
-    headers = {"x-envoy-fault-delay-request": f"{takes_s * 1000:.0f}"} if takes_s else {}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.get(f"http://{settings.external}/") as response,
-    ):
+async def get(settings: IngressSettings) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{settings.external}/") as response:
         return await response.text()
 
 
@@ -168,13 +157,12 @@ async def test_it_is_adopted_after_the_service_was_killed(folder: Path, settings
         "import asyncio, sys; from pathlib import Path;"
         "from scaler.ingress.envoy.supervisor import EnvoySupervisor;"
         "from scaler.ingress.settings import IngressSettings, Listen;"
-        "settings = IngressSettings(external=Listen('127.0.0.1', int(sys.argv[2])), concurrency=1);"
+        "settings = IngressSettings(external=Listen(sys.argv[2], int(sys.argv[3])), concurrency=1);"
         "asyncio.run(EnvoySupervisor("
         "Path(sys.argv[1]), settings, on_died=int).run())"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(folder), str(settings.external.port)], stdout=subprocess.PIPE
-    ) as service:
+    arguments = (str(folder), settings.external.host, str(settings.external.port))
+    with subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE) as service:
         assert service.stdout is not None
         while b"envoy_started" not in await asyncio.to_thread(service.stdout.readline):
             pass
@@ -247,7 +235,8 @@ async def test_another_configuration_replaces_it(folder: Path, settings: Ingress
 
 async def test_a_port_in_use_is_refused_unless_it_is_our_own(folder: Path, settings: IngressSettings) -> None:
     envoy = EnvoySupervisor(folder, settings, on_died=int)
-    with socket.create_server(("127.0.0.1", settings.external.port)), pytest.raises(ConfigError, match="--ingress"):
+    taken = (settings.external.host, settings.external.port)
+    with socket.create_server(taken), pytest.raises(ConfigError, match="--ingress"):
         await envoy.run()
     assert process.find(ingress_folder.of_envoy(folder)) is None
     async with discovering(folder, settings), supervising(folder, settings, Told()):
@@ -298,14 +287,17 @@ async def test_stop_ends_it_and_is_content_when_there_is_none(folder: Path, sett
 
 async def test_stop_lets_requests_end(folder: Path, settings: IngressSettings) -> None:
     async with discovering(folder, settings), supervising(folder, settings, Told()) as envoy:
-        under_way = asyncio.create_task(get(settings, takes_s=1), name="request")
+        reader, writer = await asyncio.open_connection(settings.external.host, settings.external.port)
+        writer.write(b"GET / HTTP/1.1\r\nhost: any\r\nconnection: close\r\n")
         async with admin.connected(envoy.folder) as administration:
             await eventually(administration.requests, lambda requests: requests == 1)
     stopping = asyncio.create_task(supervisor.stop(folder), name="stop")
-    assert await under_way == "here"
+    await eventually(lambda: reachable(settings), lambda seen: not seen)
+    assert not stopping.done()
+    writer.write(b"\r\n")
+    assert (await reader.read()).endswith(b"here")
+    writer.close()
     assert await stopping
-    with pytest.raises(aiohttp.ClientConnectorError):
-        await get(settings)
 
 
 async def test_the_command_down_ends_it(tmp_path: Path, settings: IngressSettings) -> None:
@@ -345,6 +337,6 @@ async def test_an_envoy_that_others_run_serves_with_the_printed_bootstrap(
 
 
 async def reachable(settings: IngressSettings) -> bool:
-    with contextlib.suppress(aiohttp.ClientConnectorError):
+    with contextlib.suppress(aiohttp.ClientError):
         return await get(settings) == "here"
     return False
