@@ -37,6 +37,8 @@ from scaler.testing.discovered_envoy import (
     settings,
     site,
 )
+from scaler.testing.observing import eventually
+from scaler.testing.polling import accepts
 
 pytestmark = pytest.mark.services
 
@@ -53,8 +55,11 @@ class Served:
     async def put(self, name: str = "app", *, hot: bool = True, **ingress: object) -> None:
         self.discovery.put(site(name, self.port, hot=hot, **ingress))
         await self.discovery.acknowledged(name)
-        if ingress.get("external", True):
-            await answers(self.at.external, "nobody", 404)
+        # One listener takes connections a little later than another.
+        for listen in (self.at.external, *self.at.internal):
+            await answers(listen, "nobody", 404)
+        assert self.at.tls is not None
+        await eventually(lambda: asyncio.to_thread(accepts, self.at.tls.host, self.at.tls.port), bool)
 
 
 @pytest.fixture
@@ -298,7 +303,7 @@ async def test_headers_that_do_not_come_are_answered_408(served: Served) -> None
     await served.put(allow_insecure=True)
     reader, writer = await asyncio.open_connection(served.at.external.host, served.at.external.port)
     writer.write(b"GET / HTTP/1.1\r\nhost: app.loc")
-    assert b" 408 " in await asyncio.wait_for(reader.readline(), 20)
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 60)
     writer.close()
 
 

@@ -99,7 +99,7 @@ async def test_nothing_is_acknowledged_without_an_envoy_or_before_the_start(told
         await eventually(lambda: _count(told), lambda count: count == 1)
         assert not waiting.done()
         told.discovery.start()
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, 60)
 
 
 @pytest.mark.usefixtures("control")
@@ -184,7 +184,7 @@ async def test_a_service_that_comes_back_disturbs_nothing(told: Told, control: C
             told.discovery.put(site("app", one))
             told.discovery.put(site(f"new-{number}", one))
             told.discovery.start()
-            await asyncio.wait_for(told.discovery.acknowledged("app"), 10)
+            await asyncio.wait_for(told.discovery.acknowledged("app"), 60)
         over.set()
         await asking
         assert set(answered) == {200}
@@ -259,7 +259,7 @@ async def test_every_envoy_is_waited_for_but_one_that_hangs_only_so_long(
         os.kill(second.pid, signal.SIGSTOP)
         discovery.put(site("app", free_port()))
         waiting = asyncio.create_task(discovery.acknowledged("app"))
-        await asyncio.wait_for(waiting, 20)
+        await asyncio.wait_for(waiting, 60)
         assert discovery.connected == 1
         os.kill(second.pid, signal.SIGCONT)
         await eventually(lambda: _count(told), lambda count: count == 2)
