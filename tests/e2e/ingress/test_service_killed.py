@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 from scaler.testing import http_app
-from scaler.testing.http_client import BY_HTTP, Client, Kind, Shape
+from scaler.testing.http_client import BY_HTTP, HELD, Client, Kind, Shape
 from scaler.testing.http_service import QUICK, HttpService, quick_app, rule
 from scaler.testing.polling import eventually
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 SHAPE = Shape(max_body=1_000_000, max_seconds=0.5)
+
+
+def wait_for_hot(client: Client) -> None:
+    """Wait until requests need no service, whichever of the proxy's threads takes them.
+
+    A proxy hears of replicas some time after they are ready; requests that it asks about wait for the next service.
+    """
+    eventually(lambda: all(HELD not in client.ask("GET", "/").headers for _ in range(10)), what="none is held")
 
 
 def test_hot_apps_lose_nothing_and_are_adopted(tmp_path: Path) -> None:
@@ -23,6 +31,7 @@ def test_hot_apps_lose_nothing_and_are_adopted(tmp_path: Path) -> None:
         envoy = service.envoy()
         assert envoy is not None
         for _ in range(3):
+            wait_for_hot(client)
             before = {process.pid for process in service.processes("app")}
             service.kill()
             served = client.tally.requests.total()
@@ -59,6 +68,7 @@ def test_the_service_stops_and_returns_under_load(tmp_path: Path) -> None:
         service.wait_for_ready("app", 1)
         with client.steadily(4):
             for _ in range(3):
+                wait_for_hot(client)
                 assert service.stop() == 0
                 served = client.tally.requests.total()
                 eventually(lambda n=served: client.tally.requests.total() > n + 50, what="answers meanwhile")
