@@ -19,9 +19,10 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 
 CALLER = "scaler-test-caller:1"
 CALLEE = "scaler-test-callee:1"
+# Until there is an answer: the container may be there before the proxy listens.
 ASK_ONCE = (
-    "trap 'exit 0' TERM; wget -q -O - http://callee/; echo; wget -q -O - http://callee.$CONTAINER_APP_ENV_DNS_SUFFIX/;"
-    " while :; do sleep 0.2; done"
+    "trap 'exit 0' TERM; ask() { until wget -q -O - $1 2>/dev/null; do sleep 0.2; done; echo; };"
+    " ask http://callee/; ask http://callee.$CONTAINER_APP_ENV_DNS_SUFFIX/; while :; do sleep 0.2; done"
 )
 
 

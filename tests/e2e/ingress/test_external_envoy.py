@@ -19,7 +19,7 @@ from scaler.testing.http_service import QUICK, HttpService, quick_app, rule
 from scaler.testing.polling import eventually
 from scaler.testing.servers.process import free_port
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 
 class Envoy:

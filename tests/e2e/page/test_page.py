@@ -193,12 +193,7 @@ def test_all_of_it_is_reached_by_keyboard(scene: Scene, open_page: Open) -> None
     # All charts point at the same moment.
     expect(page.get_by_role("slider", name="jobs (redis), the last hour")).to_have_attribute("aria-valuenow", "238")
     page.keyboard.press("Home")
-    expect(chart).to_have_attribute(
-        "aria-valuetext",
-        "{}: ready unknown, wanted unknown".format(
-            chart.evaluate("each => each.getAttribute('aria-valuetext').split(': ')[0]")
-        ),
-    )
+    expect(chart).to_have_attribute("aria-valuetext", re.compile(r"^\d.*: ready unknown, wanted unknown$"))
     page.keyboard.press("Escape")
     expect(chart).to_have_attribute("aria-valuetext", re.compile("^latest: "))
 
