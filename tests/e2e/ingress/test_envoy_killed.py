@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,24 @@ def answers(client: Client) -> bool:
     return False
 
 
+@contextmanager
+def under_way(service: HttpService, client: Client, app: str, *, beside: int) -> Iterator[int]:
+    """Have requests to an app under way of which the proxy's latest report tells; yields how many.
+
+    What is lost is known from that report. None is held, so that the proxy alone tells of them; and they are more than
+    those `beside` them and the one that asks.
+    """
+    host = f"{app}.localhost"
+    eventually(lambda: HELD not in client.ask("GET", "/", host=host).headers, what="none is held")
+    count = beside + 2
+    with ExitStack() as stack:
+        for _ in range(count):
+            request = stack.enter_context(socket.create_connection(("127.0.0.1", service.ingress_port or 0)))
+            request.sendall(f"GET /slow?seconds=600 HTTP/1.1\r\nhost: {host}\r\n\r\n".encode())
+        eventually(lambda: service.metric("scaler_requests_in_flight", workload=app) >= count, what="a report of them")
+        yield count
+
+
 def test_another_one_serves_soon_and_holds_again(tmp_path: Path) -> None:
     service = HttpService(tmp_path, [quick_app("app", tmp_path)])
     with service.running(), Client(service.target("app"), seed=1, shape=Shape(max_seconds=0.2)) as client:
@@ -48,9 +67,9 @@ def test_it_is_told_what_was_lost(tmp_path: Path) -> None:
     service = HttpService(tmp_path, [quick_app("app", tmp_path)])
     with service.running(), Client(service.target("app", kinds={Kind.SLOW: 1.0}), seed=2) as client:
         with client.steadily(4):
-            # What is lost is known from the proxy's last report.
             eventually(lambda: client.tally.requests.total() > 20, what="20 requests")
-            kill(service.envoy())
+            with under_way(service, client, "app", beside=4):
+                kill(service.envoy())
             eventually(lambda: client.tally.failure_count >= 4, what="all four failed")
             eventually(lambda: answers(client), what="an answer")
         lost = client.tally.failure_count
@@ -66,19 +85,13 @@ def test_those_that_waited_are_lost_too(tmp_path: Path) -> None:
     runs = http_app.manifest("runs", grace_s=0, scale={**QUICK, "minReplicas": 1})
     service = HttpService(tmp_path, [held, runs])
     with service.running(), Client(service.target("app"), seed=4, shape=Shape(max_seconds=0.1)) as client:
-        eventually(lambda: HELD not in client.ask("GET", "/", host="runs.localhost").headers, what="a way past us")
-        with client.steadily(5), ExitStack() as stack:
+        with client.steadily(5):
             eventually(lambda: service.metric("scaler_requests_held", workload="app") == 5, what="five that wait")
-            # What is lost is known from the proxy's last report. Of these it alone tells, and so of the five as well.
-            for _ in range(3):
-                under_way = stack.enter_context(socket.create_connection(("127.0.0.1", service.ingress_port or 0)))
-                under_way.sendall(b"GET /slow?seconds=600 HTTP/1.1\r\nhost: runs.localhost\r\n\r\n")
-            eventually(
-                lambda: service.metric("scaler_requests_in_flight", workload="runs") == 3, what="three under way"
-            )
-            kill(service.envoy())
+            # A report that tells of these tells of the five, too.
+            with under_way(service, client, "runs", beside=0) as count:
+                kill(service.envoy())
             eventually(lambda: service.metric("scaler_proxy_lost_requests_total") > 0, what="what was lost")
-        assert service.metric("scaler_proxy_lost_requests_total") == 5 + 3
+        assert service.metric("scaler_proxy_lost_requests_total") == 5 + count
 
 
 def test_an_app_at_zero_wakes_by_the_next_one(tmp_path: Path) -> None:
