@@ -211,9 +211,11 @@ class Picture:
 
     def _absorb(self, containers: Sequence[ServiceContainer]) -> None:
         seen: dict[ServiceName, dict[str, Any]] = {}
+        # What has happened since a container was inspected is known from its events.
+        better_known = self._told_to_stop | self._outdated
         for each in containers:
             seen.setdefault(each.service, {})[each.id] = (each.state, each.health, each.started_at)
-            if not each.stopped and each.id not in self._told_to_stop:
+            if not each.stopped and each.id not in better_known:
                 self._ran.add(each.id)
                 self._stopped_by_hand.discard(each.id)
         for service in self._seen.keys() | seen.keys():

@@ -27,12 +27,14 @@ class Relay:
     Attributes:
         url: Where it is reached.
         asked: Such a call has come.
+        kept: An answer to one was kept back.
         passing: Set it to pass on what was kept back, and all that follows.
     """
 
     def __init__(self, url: str, held: bytes) -> None:
         self.url = url
         self.asked = asyncio.Event()
+        self.kept = asyncio.Event()
         self.passing = asyncio.Event()
         self._held = held
 
@@ -68,7 +70,8 @@ class Relay:
     async def _answer(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, holding: asyncio.Event) -> None:
         with contextlib.closing(sink), contextlib.suppress(OSError):
             while data := await source.read(1 << 16):
-                if holding.is_set():
+                if holding.is_set() and not self.passing.is_set():
+                    self.kept.set()
                     await self.passing.wait()
                 sink.write(data)
                 await sink.drain()
@@ -122,3 +125,24 @@ async def test_a_replica_that_was_seen_to_end_before_its_stop_was_answered_is_to
         async with changes_of(actuator) as changes:
             assert await asyncio.wait_for(anext(changes), PATIENCE_S) == target.name
         assert await actuator.observe(target) == ()
+
+
+async def test_a_listing_from_before_the_end_of_a_replica_does_not_undo_that_it_was_stopped(
+    engine: DockerServer, projects: Projects
+) -> None:
+    """It says that the container runs, and comes after the word of who ended it."""
+    project = projects("  worker: {<<: *image, stop_grace_period: 2s}")
+    await asyncio.to_thread(project.run, "up", "-d")
+    target = scaling(project)
+    (container,) = project.states("worker")
+    with engine.client() as api:
+        async with Relay.before(engine, f"/{container}/json") as relay, ComposeActuator(base_url=relay.url) as actuator:
+            relay.passing.set()
+            await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.READY])
+            relay.passing.clear()
+            await asyncio.to_thread(api.update_container, container, cpu_shares=512)
+            await relay.kept.wait()
+            await asyncio.to_thread(api.stop, container)
+            await asyncio.sleep(0.5)  # for the events, of which nothing tells before the listing comes
+            relay.passing.set()
+            await eventually(lambda: actuator.observe(target), lambda seen: seen == ())
