@@ -105,15 +105,15 @@ async def test_a_port_that_somebody_took_is_given_up(tmp_path: Path) -> None:
     async with ProcessActuator("owner", tmp_path, balancer=balancer, backoff=backoff) as actuator:
         (before,) = await ready(actuator, target, 1)
         assert before.endpoint
-        file.chmod(0o600)  # no restart goes well until the port is taken
+        file.chmod(0o600)  # so that its restart fails, and is left to the next step
         os.killpg(record(tmp_path, before)["pid"], signal.SIGKILL)
-        await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.CRASHED])
+        await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.STARTING])
         with socket.socket() as thief:
             thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-
             thief.bind((before.endpoint.host, before.endpoint.port))
             thief.listen()
             file.chmod(0o700)
+            await actuator.apply(target, 1)
             (after,) = await eventually(
                 lambda: actuator.observe(target),
                 lambda seen: seen[0].restarts == 1 and seen[0].state is ReplicaState.READY,
