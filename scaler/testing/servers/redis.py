@@ -162,4 +162,4 @@ class RedisServer(ServerProcess):
 
         It waits for a server that a busy machine holds up: by itself it would send a command again, such as a push.
         """
-        return Redis(host=self.host, port=self.port, socket_timeout=_PATIENCE_S, **options)
+        return Redis(host=self.host, port=self.port, **{"socket_timeout": _PATIENCE_S, **options})
