@@ -32,6 +32,11 @@ _OPTIONS: tuple[tuple[str, int], ...] = (
 )
 
 
+# gRPC's name for what watches over a call, and how long the last of them may take to hear that it is over.
+_CALL = "_schedule_rpc_coro"
+_LAST_CALLS_S = 2.0
+
+
 class _Began(logging.Filter):
     """Drops gRPC's records, with tracebacks, of calls that were cancelled before they began: we end as they come."""
 
@@ -73,3 +78,6 @@ async def serving(
             yield server
         finally:
             await server.stop(grace_s)
+            # A call's end comes from a thread of gRPC's. Whoever ends before cancels it, which gRPC prints as a bug.
+            if calls := {task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__name__", "") == _CALL}:
+                await asyncio.wait(calls, timeout=_LAST_CALLS_S)
