@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any, Self
 
 import pytest
@@ -62,15 +63,7 @@ async def read(scaler: Scaler[Any]) -> Reading:
 
     A source that is to be silent is read by `scaler.read()` itself.
     """
-    async with asyncio.timeout(DEADLINE_S):
-        while True:
-            try:
-                reading = await scaler.read()
-                break
-            except SourceUnavailable as error:
-                if not _LATE.search(str(error)):
-                    raise
-                await asyncio.sleep(POLL_S)
+    reading = await _read(scaler, again=lambda error: bool(_LATE.search(str(error))))
     assert reading.error is None
     assert reading.value is not None
     return reading
@@ -78,11 +71,17 @@ async def read(scaler: Scaler[Any]) -> Reading:
 
 async def read_after_outage(scaler: Scaler[Any]) -> Reading:
     """Read until it works again."""
+    return await _read(scaler, again=lambda _: True)
+
+
+async def _read(scaler: Scaler[Any], *, again: Callable[[SourceUnavailable], bool]) -> Reading:
     async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
                 return await scaler.read()
-            except SourceUnavailable:
+            except SourceUnavailable as error:
+                if not again(error):
+                    raise
                 await asyncio.sleep(POLL_S)
 
 

@@ -210,7 +210,7 @@ class PushScalerContract(ScalerContract):
             await wakeups.settle()
             before = wakeups.count
             await self.set_backlog(50)
-            await until(lambda: wakeups.count > before, timeout_s=DEADLINE_S)
+            await until(lambda: wakeups.count > before)
             await wakeups.settle()
             assert wakeups.count - before <= 50
 

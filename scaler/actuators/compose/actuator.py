@@ -180,9 +180,11 @@ class ComposeActuator(Actuator):
         ]
         starts += [self._operations.begin(key, self._create(definition, numbers, image)) for _ in range(create)]
         useless = [*steps.remove, *halves]
-        if occupied and useless:
+        removals = []
+        if not occupied:
+            removals = [self._operations.begin(key, self._remove(each)) for each in useless]
+        elif useless:
             self._occupation.report_when_free(service)
-        removals = [] if occupied else [self._operations.begin(key, self._remove(each)) for each in useless]
         if starts or removals:
             await asyncio.wait([*starts, *removals])
         applied = outcome(removals, starts)
@@ -256,7 +258,6 @@ class ComposeActuator(Actuator):
                 break
             self._occupation.withdraw(copy.name)
         self._made.add(container_id)
-        self._occupation.announce(container_id)
         try:
             await self._engine.start(container_id, copy.name)
         except ReplicaRejected:

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from scaler.model import COMPOSE_SERVICE, ForeignTarget, Workload
+from scaler.testing.observing import workload
 from scaler.testing.servers.docker import DockerServer
 
 # `docker-compose` is 1.29 in Debian; a path to Compose v2 serves as well.
@@ -27,6 +29,10 @@ class ComposeProject:
         self.name = name
         self._engine = engine
         self._file = folder / "docker-compose.yml"
+
+    def scaled(self, service: str = "worker") -> Workload:
+        """Return a workload without triggers that scales a service."""
+        return workload(ForeignTarget(COMPOSE_SERVICE, f"{self.name}/{service}"), f"scaled-{service}")
 
     def write(self, text: str) -> None:
         """Write the compose file."""

@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.model import COMPOSE_SERVICE, ForeignTarget, Replica, ReplicaState, Workload
+from scaler.model import Replica, ReplicaState, Workload
 from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
 from scaler.testing.discovered_envoy import free_address
-from scaler.testing.observing import changes_of, eventually, states, workload
+from scaler.testing.observing import changes_of, eventually, states
 from scaler.testing.servers.compose import ComposeProject, compose_file
 from scaler.testing.servers.docker import DockerServer
 
@@ -21,10 +21,6 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 
 Projects = Callable[[str], ComposeProject]
 WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
-
-
-def scaling(project: ComposeProject, service: str = "worker") -> Workload:
-    return workload(ForeignTarget(COMPOSE_SERVICE, f"{project.name}/{service}"), f"scaled-{service}")
 
 
 async def reach(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
@@ -52,6 +48,13 @@ async def settled(actuator: ComposeActuator, target: Workload, count: int) -> tu
 
 async def compose(project: ComposeProject, *arguments: str) -> str:
     return await asyncio.to_thread(project.run, *arguments)
+
+
+async def started(projects: Projects, services: str = WORKER) -> tuple[ComposeProject, Workload]:
+    """Make a project, have compose start it, and return what scales its worker, too."""
+    project = projects(services)
+    await compose(project, "up", "-d")
+    return project, project.scaled()
 
 
 @asynccontextmanager
@@ -102,7 +105,7 @@ async def test_a_replica_is_what_compose_would_have_made(projects: Projects, act
         )
     )
     await compose(project, "up", "-d")
-    await reach(actuator, scaling(project), 2)
+    await reach(actuator, project.scaled(), 2)
     first, second = (
         project.inspect(id_) for id_ in sorted(project.states("worker"), key=lambda x: project.inspect(x)["Name"])
     )
@@ -136,7 +139,7 @@ async def test_only_the_named_service_is_touched(projects: Projects, actuator: C
     ids = set(project.states("worker"))
     others = project.states("web"), twin.states("web"), twin.states("worker")
     (one_off,) = {id_ for id_ in ids if project.inspect(id_)["Config"]["Labels"]["com.docker.compose.oneoff"] == "True"}
-    target = scaling(project)
+    target = project.scaled()
     for count in (3, 0, 2):
         await reach(actuator, target, count)
         assert project.states("worker")[one_off] == "running"
@@ -164,7 +167,7 @@ async def test_what_only_one_container_can_have_allows_one_replica(
     text = f"  worker:\n    <<: *image\n    {setting.replace('PROJECT', project.name)}"
     project.write(compose_file(text, network if "ipv4" in setting else ""))
     await compose(project, "up", "-d")
-    target = scaling(project)
+    target = project.scaled()
     before = set(project.states("worker"))
     with pytest.raises(ReplicaRejected, match=reason):
         await actuator.apply(target, 3)
@@ -182,7 +185,7 @@ async def test_what_only_one_container_can_have_allows_one_replica(
 async def test_new_replicas_are_made_from_the_newest_definition(projects: Projects, actuator: ComposeActuator) -> None:
     """After an edit and `up -d`, with replicas and at zero."""
     project = projects(WORKER)
-    target = scaling(project)
+    target = project.scaled()
 
     def modes() -> set[str]:
         found = [project.inspect(id_)["Config"]["Env"] for id_ in project.states("worker")]
@@ -201,9 +204,7 @@ async def test_new_replicas_are_made_from_the_newest_definition(projects: Projec
 
 async def test_a_service_that_is_stopped_by_hand_stays_stopped(projects: Projects, actuator: ComposeActuator) -> None:
     """`stop` holds it until compose starts it again."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     await reach(actuator, target, 3)
     await compose(project, "stop")
     await eventually(lambda: refusal(actuator, target, 3), lambda text: "stopped by hand" in text)
@@ -217,9 +218,9 @@ async def test_a_service_that_is_stopped_by_hand_stays_stopped(projects: Project
 async def test_nothing_is_started_while_somebody_stops_it(projects: Projects, actuator: ComposeActuator) -> None:
     """As long as compose waits for the ends of what it stops."""
     stubborn = "trap '' TERM; while :; do sleep 0.05; done"
-    project = projects(f'  worker: {{<<: *image, stop_grace_period: 600s, command: ["sh", "-c", "{stubborn}"]}}')
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(
+        projects, f'  worker: {{<<: *image, stop_grace_period: 600s, command: ["sh", "-c", "{stubborn}"]}}'
+    )
     await reach(actuator, target, 2)
 
     async def refused() -> str:
@@ -238,9 +239,7 @@ async def test_nothing_is_started_while_somebody_stops_it(projects: Projects, ac
 
 
 async def test_one_replica_stopped_by_hand_is_started_again(projects: Projects, actuator: ComposeActuator) -> None:
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    _, target = await started(projects)
     first, second = await reach(actuator, target, 2)
     with actuator._client.api() as api:
         await asyncio.to_thread(api.stop, second.id)
@@ -250,9 +249,7 @@ async def test_one_replica_stopped_by_hand_is_started_again(projects: Projects, 
 
 async def test_down_while_scaling_leaves_nothing_and_up_goes_on(engine: DockerServer, projects: Projects) -> None:
     """What keeps asking for replicas neither hinders `down` nor brings anything back."""
-    project = projects(WORKER + "\n  web: {<<: *image, stop_grace_period: 1s}")
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects, WORKER + "\n  web: {<<: *image, stop_grace_period: 1s}")
     # Compose may be slow from one of its steps to the next.
     async with ComposeActuator(base_url=engine.base_url, quiet_s=15.0) as actuator, asking(actuator, target, 5):
         await eventually(lambda: asyncio.to_thread(project.running, "worker"), lambda names: len(names) == 5)
@@ -269,9 +266,7 @@ async def test_down_while_scaling_leaves_nothing_and_up_goes_on(engine: DockerSe
 @pytest.mark.parametrize("count", [1, 4])
 async def test_compose_is_not_hindered_at_its_work(engine: DockerServer, projects: Projects, count: int) -> None:
     """While somebody asks for replicas all the time, it recreates, adds and removes them without an error."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     # It is at work all the time, however long it takes from one step to the next.
     async with ComposeActuator(base_url=engine.base_url, quiet_s=1000.0) as actuator:
         await reach(actuator, target, count)
@@ -289,9 +284,7 @@ async def test_compose_is_not_hindered_at_its_work(engine: DockerServer, project
 
 async def test_none_is_made_or_removed_while_somebody_is_at_work(engine: DockerServer, projects: Projects) -> None:
     """What compose has listed is there until it is done, and the names that it is about to take are free."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     async with ComposeActuator(base_url=engine.base_url, quiet_s=1000.0) as actuator:
         await reach(actuator, target, 1)
         await compose(project, "up", "-d", "--scale", "worker=3")
@@ -309,9 +302,7 @@ async def test_none_is_started_that_somebody_at_work_may_be_about_to_remove(
     engine: DockerServer, projects: Projects
 ) -> None:
     """What was stopped by hand. What we stopped is of use, and the service is not held by the other."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     async with ComposeActuator(base_url=engine.base_url, quiet_s=1000.0) as actuator:
         first, second = await reach(actuator, target, 2)
         with engine.client() as api:
@@ -328,9 +319,7 @@ async def test_what_was_of_use_to_others_is_removed_when_they_are_done(
     projects: Projects, actuator: ComposeActuator
 ) -> None:
     """Nobody needs to ask for it: the change is reported."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     await reach(actuator, target, 1)
 
     async def follow() -> None:
@@ -353,7 +342,7 @@ async def test_compose_takes_copies_for_its_own(projects: Projects, actuator: Co
     project = projects("")
     services = f"{WORKER[:-1]}, networks: [front, back], volumes: [/scratch, 'data:/data'], environment: {{A: b}}}}"
     project.write(compose_file(services, "networks: {front: {}, back: {}}\nvolumes: {data: {}}"))
-    target = scaling(project)
+    target = project.scaled()
     await compose(project, "up", "-d")
     await reach(actuator, target, 0)
     await reach(actuator, target, 4)
@@ -368,9 +357,7 @@ async def test_compose_takes_copies_for_its_own(projects: Projects, actuator: Co
 
 async def test_a_count_given_to_compose_is_mended(projects: Projects, actuator: ComposeActuator) -> None:
     """`up -d --scale` in both directions is a change like any other from outside."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     await reach(actuator, target, 3)
     for other in (1, 6):
         await compose(project, "up", "-d", "--scale", f"worker={other}")
@@ -382,9 +369,7 @@ async def test_a_count_given_to_compose_is_mended(projects: Projects, actuator: 
 
 async def test_crashes_are_left_to_the_restart_policy(projects: Projects, actuator: ComposeActuator) -> None:
     """Without one, a replica that ends stays so and counts; the next time from zero it is started again."""
-    project = projects('  worker: {<<: *image, command: ["sh", "-c", "sleep 0.5; exit 3"]}')
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects, '  worker: {<<: *image, command: ["sh", "-c", "sleep 0.5; exit 3"]}')
     crashed = await eventually(
         lambda: actuator.observe(target), lambda seen: states(seen) in ([ReplicaState.CRASHED], [])
     )
@@ -409,7 +394,7 @@ async def test_the_health_check_decides_who_is_ready(projects: Projects, actuato
         "  worker:\n    <<: *image\n    stop_grace_period: 1s\n"
         '    healthcheck: {test: ["CMD", "test", "-e", "/www/well"], interval: 0.2s, retries: 2, start_period: 1h}'
     )
-    target = scaling(project)
+    target = project.scaled()
     await compose(project, "up", "-d")
     (replica,) = await eventually(
         lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.STARTING]
@@ -431,7 +416,7 @@ async def test_a_half_made_container_is_made_anew(engine: DockerServer, projects
     """One that was not connected to all its networks when an earlier run ended is of no use."""
     project = projects("")
     project.write(compose_file("  worker: {<<: *image, networks: [front, back]}", "networks: {front: {}, back: {}}"))
-    target = scaling(project)
+    target = project.scaled()
     await compose(project, "up", "-d")
     await compose(project, "up", "--no-start", "--scale", "worker=2")
     (half,) = [id_ for id_, state in project.states("worker").items() if state == "created"]
@@ -451,9 +436,7 @@ async def test_an_image_whose_tag_moved_is_not_mixed_in(
 ) -> None:
     """Replicas of one definition are of one image; the new one comes with `up -d`."""
     engine.busybox_image("scaler-test-moving:1", "trap 'exit 0' TERM; while :; do sleep 0.05; done")
-    project = projects("  worker: {image: scaler-test-moving:1, stop_grace_period: 1s}")
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects, "  worker: {image: scaler-test-moving:1, stop_grace_period: 1s}")
     engine.busybox_image("scaler-test-moving:1", "trap 'exit 0' TERM; while :; do sleep 0.06; done")
     await reach(actuator, target, 2)
     assert len({project.inspect(id_)["Image"] for id_ in project.states("worker")}) == 1
@@ -473,7 +456,7 @@ async def test_the_engine_restarts(engine: DockerServer, projects: Projects, act
         )
     )
     names = ("always", "unless", "never")
-    targets = [scaling(project, name) for name in names]
+    targets = [project.scaled(name) for name in names]
     await compose(project, "up", "-d")
     for target, count in zip(targets, (0, 0, 2), strict=True):
         await reach(actuator, target, count)
@@ -488,9 +471,7 @@ async def test_the_engine_restarts(engine: DockerServer, projects: Projects, act
 
 async def test_up_starts_what_is_at_zero_and_it_is_stopped_again(projects: Projects, actuator: ComposeActuator) -> None:
     """The container is the same before and after: nothing is recreated."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     before = set(project.states("worker"))
     await reach(actuator, target, 0)
     await compose(project, "up", "-d")
@@ -501,9 +482,9 @@ async def test_up_starts_what_is_at_zero_and_it_is_stopped_again(projects: Proje
 
 async def test_a_range_of_host_ports_is_shared_out(projects: Projects, actuator: ComposeActuator) -> None:
     """As many replicas as there are ports; one more fails with the engine's reason, and leaves nothing."""
-    project = projects(WORKER.replace("}", f', ports: ["{free_address().host}:18480-18482:80"]}}'))
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(
+        projects, WORKER.replace("}", f', ports: ["{free_address().host}:18480-18482:80"]}}')
+    )
     await reach(actuator, target, 3)
     with pytest.raises(ReplicaRejected, match="port"):
         await actuator.apply(target, 4)
@@ -511,9 +492,7 @@ async def test_a_range_of_host_ports_is_shared_out(projects: Projects, actuator:
 
 
 async def test_paused_replicas_are_not_ready(projects: Projects, actuator: ComposeActuator) -> None:
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     await reach(actuator, target, 2)
     await compose(project, "pause")
     await eventually(lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.NOT_READY] * 2)
@@ -524,9 +503,7 @@ async def test_paused_replicas_are_not_ready(projects: Projects, actuator: Compo
 
 async def test_a_signal_that_ends_nothing_is_no_stop(projects: Projects, actuator: ComposeActuator) -> None:
     """Scaling goes on at once after a HUP, as log rotation sends it."""
-    project = projects(WORKER)
-    target = scaling(project)
-    await compose(project, "up", "-d")
+    project, target = await started(projects)
     await reach(actuator, target, 1)
     await compose(project, "kill", "-s", "HUP")
     assert len((await actuator.apply(target, 3)).started) == 2
@@ -538,7 +515,7 @@ async def test_what_replicas_use_is_told_with_the_limits_of_the_compose_file(
 ) -> None:
     project = projects("  worker: {<<: *image, mem_limit: 64m, cpus: 0.5}")
     await compose(project, "up", "-d")
-    target = scaling(project)
+    target = project.scaled()
     replicas = await reach(actuator, target, 2)
     counts = await eventually(lambda: actuator.usage(target), lambda seen: len(seen) == 2)
     assert {count.id for count in counts} == {replica.id for replica in replicas}
@@ -554,7 +531,7 @@ async def test_labels_are_the_same_whatever_replicas_come_and_go(projects: Proje
     labels = "labels: {scaler.max: '9'}"
     project.write(compose_file(f"  worker: {{<<: *image, stop_grace_period: 0s, {labels}}}\n"))
     await compose(project, "up", "-d")
-    target = scaling(project)
+    target = project.scaled()
     seen = []
 
     async def look() -> None:

@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.model import COMPOSE_SERVICE, ForeignTarget, ReplicaState, Workload
-from scaler.testing.observing import PATIENCE_S, changes_of, eventually, states, workload
+from scaler.model import ReplicaState
+from scaler.testing.observing import PATIENCE_S, changes_of, eventually, states
 from scaler.testing.servers.compose import ComposeProject
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.process import server_folder
@@ -77,17 +77,13 @@ class Relay:
                 await sink.drain()
 
 
-def scaling(project: ComposeProject) -> Workload:
-    return workload(ForeignTarget(COMPOSE_SERVICE, f"{project.name}/worker"), "scaled-worker")
-
-
 async def test_what_is_done_before_the_engine_s_events_are_followed_is_known(
     engine: DockerServer, projects: Projects
 ) -> None:
     """An end is seen to be one, and what was made is not taken for somebody else's."""
     project = projects('  worker: {<<: *image, command: ["sh", "-c", "sleep 0.5; exit 3"]}')
     await asyncio.to_thread(project.run, "up", "--no-start")
-    target = scaling(project)
+    target = project.scaled()
     async with (
         Relay.before(engine, "/events") as relay,
         ComposeActuator(base_url=relay.url, settle_s=0.0, quiet_s=1000.0) as actuator,
@@ -108,7 +104,7 @@ async def test_a_replica_that_was_seen_to_end_before_its_stop_was_answered_is_to
     """It is stopping until then, and whoever follows the changes need not ask again and again when that is over."""
     project = projects("  worker: {<<: *image, stop_grace_period: 2s}")
     await asyncio.to_thread(project.run, "up", "-d")
-    target = scaling(project)
+    target = project.scaled()
     async with (
         Relay.before(engine, "/stop") as relay,
         ComposeActuator(base_url=relay.url) as actuator,
@@ -133,7 +129,7 @@ async def test_a_listing_from_before_the_end_of_a_replica_does_not_undo_that_it_
     """It says that the container runs, and comes after the word of who ended it."""
     project = projects("  worker: {<<: *image, stop_grace_period: 2s}")
     await asyncio.to_thread(project.run, "up", "-d")
-    target = scaling(project)
+    target = project.scaled()
     (container,) = project.states("worker")
     with engine.client() as api:
         async with Relay.before(engine, f"/{container}/json") as relay, ComposeActuator(base_url=relay.url) as actuator:

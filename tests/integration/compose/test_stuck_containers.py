@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.model import COMPOSE_SERVICE, ForeignTarget, ReplicaState, Workload
+from scaler.model import ReplicaState
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
-from scaler.testing.observing import eventually, states, workload
+from scaler.testing.observing import eventually, states
 from scaler.testing.servers.compose import ComposeProject
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.socket_proxy import SocketProxy
@@ -19,10 +19,6 @@ pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
 # As Docker 20.10 says of a container that an engine was about to start when it was killed.
 HELD = "task 4711: already exists"
-
-
-def scaling(project: ComposeProject) -> Workload:
-    return workload(ForeignTarget(COMPOSE_SERVICE, f"{project.name}/worker"), "scaled-worker")
 
 
 def unstarted(engine: DockerServer, project: ComposeProject) -> str:
@@ -37,7 +33,7 @@ async def test_it_is_replaced_by_another(engine: DockerServer, projects: Callabl
     project = projects(WORKER)
     project.run("up", "--detach")
     project.run("up", "--no-start", "--scale", "worker=2", "--no-recreate")
-    target, stuck = scaling(project), unstarted(engine, project)
+    target, stuck = project.scaled(), unstarted(engine, project)
     with SocketProxy.not_starting(engine.base_url, stuck, HELD) as proxy:
         async with ComposeActuator(base_url=proxy.url, settle_s=0.0, quiet_s=0.0) as actuator:
 
@@ -59,7 +55,7 @@ async def test_the_only_one_is_kept_as_others_are_made_from_it(
 ) -> None:
     project = projects(WORKER)
     project.run("up", "--no-start")
-    target, stuck = scaling(project), unstarted(engine, project)
+    target, stuck = project.scaled(), unstarted(engine, project)
     with SocketProxy.not_starting(engine.base_url, stuck, HELD) as proxy:
         async with ComposeActuator(base_url=proxy.url, settle_s=0.0, quiet_s=0.0) as actuator:
             with pytest.raises(ReplicaRejected, match=HELD):

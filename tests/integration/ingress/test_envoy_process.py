@@ -116,7 +116,7 @@ async def supervising(folder: Path, settings: IngressSettings, told: Told) -> As
     running = asyncio.create_task(envoy.run(), name="envoy")
     try:
         async with asyncio.timeout(60):
-            await until(lambda: envoy.pid is not None or running.done(), timeout_s=60)
+            await until(lambda: envoy.pid is not None or running.done())
             await envoy.ready()
         yield envoy
     finally:

@@ -33,7 +33,7 @@ def held(front: Front) -> Held:
     """Waits until as many requests are held."""
 
     async def wait(count: int) -> None:
-        await until(lambda: front.room.held == count, timeout_s=60)
+        await until(lambda: front.room.held == count)
 
     return wait
 

@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 from scaler.ports.errors import SourceUnavailable
 from scaler.ports.traffic import TrafficSample
 from scaler.testing.leaks import until
+from scaler.testing.observing import PATIENCE_S
 
 if TYPE_CHECKING:
     from conftest import App, Front
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.services
 
 CLUSTERS = frozenset({"app/shop", "app/shop/h2"})
-# Long enough for a slow machine; nothing waits this long unless it fails.
-PATIENCE_S = 60.0
 
 
 async def get(client: ClientSession, path: str) -> str:
@@ -35,7 +34,7 @@ async def reports(front: Front, count: int = 1) -> None:
 
 async def in_flight(front: Front, count: int) -> TrafficSample:
     """Wait until a report says so."""
-    await until(lambda: front.traffic.with_replicas == count, timeout_s=PATIENCE_S)
+    await until(lambda: front.traffic.with_replicas == count)
     await reports(front)
     sample = front.traffic.sample()
     assert sample.in_flight == count
@@ -62,9 +61,7 @@ async def watched(front: Front) -> None:
     """The app's clusters are reported."""
     front.reports.watch(CLUSTERS)
     # Reports that come next may be from before Envoy was told.
-    await until(
-        lambda: any(stream.named >= CLUSTERS for stream in front.reports._streams.values()), timeout_s=PATIENCE_S
-    )
+    await until(lambda: any(stream.named >= CLUSTERS for stream in front.reports._streams.values()))
 
 
 async def test_it_is_unknown_until_the_proxy_has_reported(front_without_envoy: Front) -> None:
@@ -72,7 +69,7 @@ async def test_it_is_unknown_until_the_proxy_has_reported(front_without_envoy: F
     with pytest.raises(SourceUnavailable):
         front.traffic.sample()
     await asyncio.to_thread(front.envoy.start)
-    await until(lambda: any(front.proxies.reports.values()), timeout_s=PATIENCE_S)
+    await until(lambda: any(front.proxies.reports.values()))
     assert front.traffic.sample().in_flight == 0
 
 
@@ -80,7 +77,7 @@ async def test_it_is_unknown_until_the_proxy_has_reported(front_without_envoy: F
 async def test_short_requests_are_counted_and_none_stays(front: Front, client: ClientSession) -> None:
     for _ in range(5):
         await asyncio.gather(*(get(client, "/hot") for _ in range(20)))
-    await until(lambda: front.traffic.sample().requests == 100, timeout_s=PATIENCE_S)
+    await until(lambda: front.traffic.sample().requests == 100)
     assert (await in_flight(front, 0)).requests == 100
 
 
@@ -113,7 +110,7 @@ async def test_a_websocket_is_in_flight_while_it_is_open(front: Front, client: C
 @pytest.mark.usefixtures("watched")
 async def test_over_its_release_every_request_counts_once(front: Front, client: ClientSession, app: App) -> None:
     requests = [asyncio.create_task(get(client, "/slow")) for _ in range(40)]
-    await until(lambda: front.room.held == 40, timeout_s=PATIENCE_S)
+    await until(lambda: front.room.held == 40)
     begin = front.traffic.sample()
     front.room.open(1)
     assert await seen_over_the_release(front, app, 40) == {40}
@@ -129,7 +126,7 @@ async def test_a_cluster_that_is_watched_just_before_the_release_is_counted_once
 ) -> None:
     await reports(front)
     requests = [asyncio.create_task(get(client, "/slow")) for _ in range(10)]
-    await until(lambda: front.room.held == 10, timeout_s=PATIENCE_S)
+    await until(lambda: front.room.held == 10)
     front.reports.watch(CLUSTERS)  # Envoy may hear of it before the requests, or after
     front.room.open(1)
     assert await seen_over_the_release(front, app, 10) == {10}
@@ -191,7 +188,7 @@ async def test_a_proxy_that_comes_back_keeps_what_it_has(front: Front, client: C
     before = front.proxies.reports["test-envoy#1"]
     # Envoy tries again after 5 s.
     await front.start_services()
-    await until(lambda: front.proxies.reports["test-envoy#1"] > before, timeout_s=PATIENCE_S)
+    await until(lambda: front.proxies.reports["test-envoy#1"] > before)
     assert (await in_flight(front, 1)).requests == 1
     assert front.lost == []
     app.go.set()

@@ -105,7 +105,7 @@ async def test_waiting_for_records_goes_on_after_a_broker_was_away(
     async with opened(server, topic) as (scaler,):
         for _ in range(3):
             async with Wakeups(scaler) as wakeups:
-                await until(lambda: wakeups.count >= 1, timeout_s=DEADLINE_S)
+                await until(lambda: wakeups.count >= 1)
                 before = wakeups.count
                 await records.produce(topic, 1)
                 await until(lambda: wakeups.count > before)  # noqa: B023

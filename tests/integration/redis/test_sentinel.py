@@ -102,7 +102,7 @@ async def test_a_master_that_lives_on_as_a_replica_is_left_at_the_announcement(s
             with sentinels.client(before) as client:
                 return [it for it in client.client_list() if it["cmd"] == "llen"]
 
-        await until(lambda: not clients_of_the_old(), timeout_s=DEADLINE_S)
+        await until(lambda: not clients_of_the_old())
 
 
 async def test_a_frozen_master_is_replaced(sentinels: SentinelSet) -> None:
