@@ -47,7 +47,7 @@ spec:
   pollingInterval: 1
   advanced: {{horizontalPodAutoscalerConfig: {{behavior: {{scaleDown: {{stabilizationWindowSeconds: 0}}}}}}}}
   triggers:
-    - {{type: cpu, name: load, metricType: Utilization, metadata: {{value: "50"}}}}
+    - {{type: cpu, name: load, metricType: Utilization, metadata: {{value: "60"}}}}
     - {{type: memory, name: held, metricType: AverageValue, metadata: {{value: 1Gi}}}}
 """
 
@@ -65,7 +65,7 @@ def scales_up_and_down(
 
     def idle() -> bool:
         seen = value("load")
-        return seen is not None and seen < 50
+        return seen is not None and seen < 60
 
     eventually(lambda: ready() == 1, within_s=PATIENCE_S, what="one replica, as there always is with cpu alone")
     eventually(idle, within_s=PATIENCE_S, what="an idle replica")
@@ -73,7 +73,7 @@ def scales_up_and_down(
     eventually(lambda: ready() == most, within_s=PATIENCE_S, what=f"{most} replicas")
     assert (value("held") or 0) > 10_000
     explained = service.command("explain", "worker").stdout
-    assert " %, target 50 % (Utilization), active" in explained, explained
+    assert " %, target 60 % (Utilization), active" in explained, explained
     assert "target 1073741824 (AverageValue), active" in explained, explained
     end()
     eventually(lambda: ready() == 1, within_s=PATIENCE_S, what="the minimum")
@@ -96,7 +96,10 @@ def engine() -> Iterator[DockerServer]:
 
 
 def test_a_busy_container_gets_help_and_an_idle_one_loses_it(tmp_path: Path, engine: DockerServer) -> None:
-    """One container at its limit wants a second one; with that one idle they are at 50 % together, the target."""
+    """One container at its limit wants a second one, and no third; with that one idle they are at 50 % together.
+
+    Neither count is the border to another one, as a limit is kept to a few percent only.
+    """
     manifest = APP.format(image=IMAGE, worker=WORKER.format(busy="/busy"))
     service = ServiceProcess(tmp_path, manifest, actuator="docker", env={"DOCKER_HOST": engine.base_url})
 
