@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 import secrets
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -123,7 +124,8 @@ async def request(at: Listen, head: str, body: bytes = b"") -> Answer:
         raw = b""
         # An answer that came before the request was read is followed by a reset.
         with contextlib.suppress(ConnectionResetError):
-            while part := await reader.read(65536):
+            # Envoy waits a second for the client to close first.
+            while not _ended(raw) and (part := await reader.read(65536)):
                 raw += part
     finally:
         writer.close()
@@ -131,6 +133,13 @@ async def request(at: Listen, head: str, body: bytes = b"") -> Answer:
     lines = start.decode("latin-1").split("\r\n")
     headers = {key.lower(): value for key, _, value in (line.partition(": ") for line in lines[1:])}
     return Answer(int(lines[0].split()[1]) if lines[0] else 0, headers, content)
+
+
+def _ended(answer: bytes) -> bool:
+    """Return whether an answer is all there, by the length that it tells."""
+    head, over, content = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"\ncontent-length: (\d+)", head, re.IGNORECASE)
+    return bool(over) and length is not None and len(content) >= int(length[1])
 
 
 async def get(at: Listen, host: str, *headers: str, path: str = "/") -> Answer:
