@@ -26,7 +26,7 @@ check: setup  ## format, lint, types, import rules, unit tests
 
 test: setup  ## everything, with real servers
 	.ci/install-servers
-	$(BIN)/pytest -q -n 3 --dist loadfile tests
+	$(BIN)/pytest -q -n 4 --dist loadfile --no-loadscope-reorder tests
 
 bench: setup  ## prints what was measured, the machine and the versions
 	.ci/install-servers

@@ -17,7 +17,7 @@ from scaler.testing.servers.docker import DockerServer
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(400)]
 
-CYCLES = int(os.environ.get("SCALER_TEST_CYCLES", "5"))
+CYCLES = int(os.environ.get("SCALER_TEST_CYCLES", "3"))
 SHAPE = Shape(max_seconds=1.0)
 
 
