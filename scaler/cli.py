@@ -37,7 +37,7 @@ from scaler.manifest import Outside
 from scaler.model import Workload
 from scaler.observability import logs
 from scaler.observability.api_client import ApiClient
-from scaler.observability.explanation import describe_until
+from scaler.observability.explanation import describe_until, troubles_of_service
 from scaler.observability.explanation import explain as explain_workload
 from scaler.ports.errors import (
     ConfigError,
@@ -154,7 +154,8 @@ def _need_manifests(paths: Sequence[Path] | None, *, compose: bool) -> None:
 def status(state_dir: StateDir, address: Address = None) -> None:
     """Show all workloads of a running service."""
     with errors_as_exit_codes():
-        workloads = ApiClient(address or wiring.service_address(state_dir)).workloads()
+        listed = ApiClient(address or wiring.service_address(state_dir)).listed()
+    workloads = listed.workloads
     columns = ["workload", "wanted", "current", "ready", "min", "max", "reason", "triggers"]
     with_ingress = any(workload.ingress for workload in workloads)
     table = Table(*columns, *(["reached at"] if with_ingress else []), box=None)
@@ -176,6 +177,8 @@ def status(state_dir: StateDir, address: Address = None) -> None:
             *([", ".join(workload.ingress.urls) if workload.ingress else ""] if with_ingress else []),
         )
     show_table(table)
+    for trouble in troubles_of_service(listed.rejected, lacks_proxy=listed.lacks_proxy):
+        typer.echo(trouble, err=True)
 
 
 @app.command()

@@ -6,7 +6,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Response
@@ -32,9 +32,21 @@ _NO_SUCH: dict[int | str, dict[str, Any]] = {404: {"description": "No such workl
 
 
 class WorkloadList(BaseModel):
-    """All workloads."""
+    """All workloads, and what is wrong with the service as a whole.
+
+    `rejected` names what runs as it was before its last edit, which was rejected: `manifests`, or a compose service
+    whose labels it was. `lacks_proxy` is true while no proxy serves apps with ingress.
+    """
 
     workloads: list[WorkloadView]
+    rejected: list[str] = []
+    lacks_proxy: bool = False
+
+    @classmethod
+    def of(cls, board: StatusBoard) -> Self:
+        """Return what a board shows."""
+        views = [view for name in board.names() if (view := board.view(name)) is not None]
+        return cls(workloads=views, rejected=board.rejected(), lacks_proxy=board.lacks_proxy())
 
 
 class Health(BaseModel):
@@ -82,7 +94,7 @@ def make_app(
     @app.get("/v1/workloads")
     async def workloads() -> WorkloadList:
         """List all workloads with their last decision, replicas and triggers."""
-        return WorkloadList(workloads=[view for name in board.names() if (view := board.view(name)) is not None])
+        return WorkloadList.of(board)
 
     @app.get("/v1/workloads/{name}", responses=_NO_SUCH)
     async def workload(name: str) -> WorkloadView:

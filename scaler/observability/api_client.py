@@ -30,13 +30,21 @@ class ApiClient:
         """Where it is asked, as HOST:PORT."""
         return self._address
 
+    def listed(self) -> WorkloadList:
+        """Return all workloads, and what is wrong with the service as a whole.
+
+        Raises:
+            ServiceNotReached: Nothing answers.
+        """
+        return WorkloadList.model_validate_json(self._get("/v1/workloads"))
+
     def workloads(self) -> list[WorkloadView]:
         """Return all workloads.
 
         Raises:
             ServiceNotReached: Nothing answers.
         """
-        return WorkloadList.model_validate_json(self._get("/v1/workloads")).workloads
+        return self.listed().workloads
 
     def workload(self, name: str) -> WorkloadView:
         """Return one workload.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -48,6 +49,20 @@ def explain(workload: WorkloadView, *, now: float) -> list[str]:
     lines += [f"  replica {replica.name}: {replica.detail}" for replica in workload.replicas if replica.detail]
     # What sources, engines and proxies said is in them.
     return [printable(line) for line in lines]
+
+
+def troubles_of_service(rejected: Sequence[str], *, lacks_proxy: bool) -> list[str]:
+    """Return what is wrong with the service as a whole, in a sentence each; see `WorkloadList`."""
+    found = []
+    for part in rejected:
+        what, how = ("manifests", "") if part == "manifests" else (f"labels of {part}", " --compose")
+        found.append(
+            f"The last edit of the {what} was rejected: what runs is the configuration from before."
+            f" The log and scaler validate{how} say why."
+        )
+    if lacks_proxy:
+        found.append("No proxy serves: apps with ingress are not reached.")
+    return [printable(sentence) for sentence in found]
 
 
 def _describe_trigger(trigger: TriggerView) -> str:

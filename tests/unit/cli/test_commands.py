@@ -254,7 +254,10 @@ def service(tmp_path: Path) -> Iterator[str]:
     shop.write_text(APP.replace("name: worker", "name: shop").replace("properties:", f"properties:\n{INGRESS}"))
     for workload in load_manifests([shop, worker]).workloads:
         board.workload_added(workload)
-    shown = WorkloadList(workloads=[view for name in board.names() if (view := board.view(name)) is not None])
+    board.configuration_reloaded(accepted=False)
+    board.configuration_reloaded(accepted=False, part="shop/web")
+    board.proxy_up(up=False)
+    shown = WorkloadList.of(board)
 
     class Api(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -276,6 +279,18 @@ def test_status_shows_where_apps_are_reached(tmp_path: Path, service: str) -> No
     assert lines[0].rstrip().endswith("reached at")
     assert lines[1].rstrip().endswith("http://shop.localhost:8480")
     assert lines[2].rstrip().endswith("jobs=unknown/5")
+
+
+def test_status_says_what_is_wrong_with_the_service(tmp_path: Path, service: str) -> None:
+    """Beside the table, so that what reads that needs not know."""
+    result = run("status", "--state-dir", tmp_path, "--address", service)
+    assert len(result.stdout.splitlines()) == 3
+    manifests, labels, proxy = result.stderr.splitlines()
+    assert manifests.startswith("The last edit of the manifests was rejected: ")
+    assert manifests.endswith("The log and scaler validate say why.")
+    assert labels.startswith("The last edit of the labels of shop/web was rejected: ")
+    assert labels.endswith("The log and scaler validate --compose say why.")
+    assert proxy == "No proxy serves: apps with ingress are not reached."
 
 
 def test_the_examples_are_valid() -> None:
