@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from scaler.model import COMPOSE_SERVICE, ForeignTarget, Workload
 from scaler.testing.observing import workload
@@ -16,6 +18,7 @@ COMMAND = os.environ.get("SCALER_COMPOSE", "docker-compose")
 _DEADLINE_S = 120
 # What `compose_file` gives services; whoever uses it makes the image.
 IMAGE = "scaler-test-compose:1"
+WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
 
 
 class ComposeFailed(Exception):
@@ -78,6 +81,17 @@ class ComposeProject:
         """Return what the engine knows of a container."""
         with self._engine.client() as client:
             return dict(client.inspect_container(container))
+
+
+Projects: TypeAlias = Callable[[str], ComposeProject]
+"""Makes a project whose file has this text as its services."""
+
+
+async def started(projects: Projects, services: str = WORKER) -> tuple[ComposeProject, Workload]:
+    """Make a project, have compose start it, and return what scales its worker, too."""
+    project = projects(services)
+    await asyncio.to_thread(project.run, "up", "-d")
+    return project, project.scaled()
 
 
 def compose_file(services: str, more: str = "") -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
-from scaler.testing.servers.compose import IMAGE, ComposeProject, compose_file
+from scaler.testing.servers.compose import IMAGE, ComposeProject, Projects, compose_file
 from scaler.testing.servers.docker import DockerServer
 
 
@@ -21,7 +21,7 @@ def engine() -> Iterator[DockerServer]:
 
 
 @pytest.fixture
-def projects(engine: DockerServer, tmp_path: Path) -> Iterator[Callable[[str], ComposeProject]]:
+def projects(engine: DockerServer, tmp_path: Path) -> Iterator[Projects]:
     """Make projects whose file has this text as its services."""
     made: list[ComposeProject] = []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,13 +14,10 @@ from scaler.ports.actuator import Applied
 from scaler.ports.errors import ReplicaRejected, TargetUnavailable
 from scaler.testing.discovered_envoy import free_address
 from scaler.testing.observing import changes_of, eventually, states
-from scaler.testing.servers.compose import ComposeProject, compose_file
+from scaler.testing.servers.compose import WORKER, ComposeProject, Projects, compose_file, started
 from scaler.testing.servers.docker import DockerServer
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
-
-Projects = Callable[[str], ComposeProject]
-WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
 
 
 async def reach(actuator: ComposeActuator, target: Workload, count: int) -> tuple[Replica, ...]:
@@ -48,13 +45,6 @@ async def settled(actuator: ComposeActuator, target: Workload, count: int) -> tu
 
 async def compose(project: ComposeProject, *arguments: str) -> str:
     return await asyncio.to_thread(project.run, *arguments)
-
-
-async def started(projects: Projects, services: str = WORKER) -> tuple[ComposeProject, Workload]:
-    """Make a project, have compose start it, and return what scales its worker, too."""
-    project = projects(services)
-    await compose(project, "up", "-d")
-    return project, project.scaled()
 
 
 @asynccontextmanager
@@ -184,14 +174,12 @@ async def test_what_only_one_container_can_have_allows_one_replica(
 
 async def test_new_replicas_are_made_from_the_newest_definition(projects: Projects, actuator: ComposeActuator) -> None:
     """After an edit and `up -d`, with replicas and at zero."""
-    project = projects(WORKER)
-    target = project.scaled()
+    project, target = await started(projects)
 
     def modes() -> set[str]:
         found = [project.inspect(id_)["Config"]["Env"] for id_ in project.states("worker")]
         return {variable for env in found for variable in env if variable.startswith("MODE")}
 
-    await compose(project, "up", "-d")
     await reach(actuator, target, 2)
     for mode, count in (("one", 3), ("two", 0), ("three", 2)):
         project.write(compose_file(WORKER.replace("}", f", environment: {{MODE: {mode}}}}}")))
@@ -390,12 +378,11 @@ async def test_crashes_are_left_to_the_restart_policy(projects: Projects, actuat
 
 
 async def test_the_health_check_decides_who_is_ready(projects: Projects, actuator: ComposeActuator) -> None:
-    project = projects(
+    project, target = await started(
+        projects,
         "  worker:\n    <<: *image\n    stop_grace_period: 1s\n"
-        '    healthcheck: {test: ["CMD", "test", "-e", "/www/well"], interval: 0.2s, retries: 2, start_period: 1h}'
+        '    healthcheck: {test: ["CMD", "test", "-e", "/www/well"], interval: 0.2s, retries: 2, start_period: 1h}',
     )
-    target = project.scaled()
-    await compose(project, "up", "-d")
     (replica,) = await eventually(
         lambda: actuator.observe(target), lambda seen: states(seen) == [ReplicaState.STARTING]
     )
@@ -513,9 +500,7 @@ async def test_a_signal_that_ends_nothing_is_no_stop(projects: Projects, actuato
 async def test_what_replicas_use_is_told_with_the_limits_of_the_compose_file(
     projects: Projects, actuator: ComposeActuator
 ) -> None:
-    project = projects("  worker: {<<: *image, mem_limit: 64m, cpus: 0.5}")
-    await compose(project, "up", "-d")
-    target = project.scaled()
+    _, target = await started(projects, "  worker: {<<: *image, mem_limit: 64m, cpus: 0.5}")
     replicas = await reach(actuator, target, 2)
     counts = await eventually(lambda: actuator.usage(target), lambda seen: len(seen) == 2)
     assert {count.id for count in counts} == {replica.id for replica in replicas}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,13 +12,11 @@ import pytest
 from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.model import ReplicaState
 from scaler.testing.observing import PATIENCE_S, changes_of, eventually, states
-from scaler.testing.servers.compose import ComposeProject
+from scaler.testing.servers.compose import Projects, started
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.process import server_folder
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(300)]
-
-Projects = Callable[[str], ComposeProject]
 
 
 class Relay:
@@ -102,9 +100,7 @@ async def test_a_replica_that_was_seen_to_end_before_its_stop_was_answered_is_to
     engine: DockerServer, projects: Projects
 ) -> None:
     """It is stopping until then, and whoever follows the changes need not ask again and again when that is over."""
-    project = projects("  worker: {<<: *image, stop_grace_period: 2s}")
-    await asyncio.to_thread(project.run, "up", "-d")
-    target = project.scaled()
+    project, target = await started(projects)
     async with (
         Relay.before(engine, "/stop") as relay,
         ComposeActuator(base_url=relay.url) as actuator,
@@ -127,9 +123,7 @@ async def test_a_listing_from_before_the_end_of_a_replica_does_not_undo_that_it_
     engine: DockerServer, projects: Projects
 ) -> None:
     """It says that the container runs, and comes after the word of who ended it."""
-    project = projects("  worker: {<<: *image, stop_grace_period: 2s}")
-    await asyncio.to_thread(project.run, "up", "-d")
-    target = project.scaled()
+    project, target = await started(projects)
     (container,) = project.states("worker")
     with engine.client() as api:
         async with Relay.before(engine, f"/{container}/json") as relay, ComposeActuator(base_url=relay.url) as actuator:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from scaler.actuators.compose.actuator import ComposeActuator
 from scaler.model import ReplicaState
 from scaler.ports.errors import EngineUnavailable, ReplicaRejected
 from scaler.testing.observing import eventually, states
-from scaler.testing.servers.compose import ComposeProject
+from scaler.testing.servers.compose import WORKER, ComposeProject, Projects
 from scaler.testing.servers.docker import DockerServer
 from scaler.testing.servers.socket_proxy import SocketProxy
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(120)]
 
-WORKER = "  worker: {<<: *image, stop_grace_period: 2s}"
 # As Docker 20.10 says of a container that an engine was about to start when it was killed.
 HELD = "task 4711: already exists"
 
@@ -29,7 +26,7 @@ def unstarted(engine: DockerServer, project: ComposeProject) -> str:
     return str(row["Id"])
 
 
-async def test_it_is_replaced_by_another(engine: DockerServer, projects: Callable[[str], ComposeProject]) -> None:
+async def test_it_is_replaced_by_another(engine: DockerServer, projects: Projects) -> None:
     project = projects(WORKER)
     project.run("up", "--detach")
     project.run("up", "--no-start", "--scale", "worker=2", "--no-recreate")
@@ -50,9 +47,7 @@ async def test_it_is_replaced_by_another(engine: DockerServer, projects: Callabl
             assert stuck not in {replica.id for replica in await actuator.observe(target)}
 
 
-async def test_the_only_one_is_kept_as_others_are_made_from_it(
-    engine: DockerServer, projects: Callable[[str], ComposeProject]
-) -> None:
+async def test_the_only_one_is_kept_as_others_are_made_from_it(engine: DockerServer, projects: Projects) -> None:
     project = projects(WORKER)
     project.run("up", "--no-start")
     target, stuck = project.scaled(), unstarted(engine, project)

@@ -42,13 +42,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / ("deep" * 40) / "ingress"
 
 
-def connected(folder: Path, tmp_path: Path) -> grpc.aio.Channel:
-    """Return a connection of its own, by a path to the socket that is short enough for gRPC."""
-    short = tmp_path / "s"
-    if not short.is_symlink():
-        short.symlink_to(folder)
-    target, options = f"unix:{short}/{CONTROL_SOCKET}", [("grpc.use_local_subchannel_pool", 1)]
-    return grpc.aio.insecure_channel(target, options=options)
+@pytest.fixture
+def target(folder: Path, tmp_path: Path) -> str:
+    """The socket, by a path that is short enough for gRPC."""
+    (tmp_path / "s").symlink_to(folder)
+    return f"unix:{tmp_path}/s/{CONTROL_SOCKET}"
+
+
+def connected(target: str) -> grpc.aio.Channel:
+    """Return a connection that no other call shares."""
+    return grpc.aio.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)])
 
 
 async def test_only_its_owner_can_reach_it(folder: Path) -> None:
@@ -57,7 +60,7 @@ async def test_only_its_owner_can_reach_it(folder: Path) -> None:
         assert (folder / CONTROL_SOCKET).stat().st_mode & 0o777 == 0o600
 
 
-async def test_the_socket_of_a_killed_service_is_replaced(folder: Path, tmp_path: Path) -> None:
+async def test_the_socket_of_a_killed_service_is_replaced(folder: Path, target: str) -> None:
     folder.mkdir(parents=True)
     folder.chmod(0o755)
     short = f"/proc/self/cwd/{CONTROL_SOCKET}"
@@ -67,18 +70,15 @@ async def test_the_socket_of_a_killed_service_is_replaced(folder: Path, tmp_path
     holding = Holding()
     holding.release.set()
     for _ in range(2):  # and again after an orderly end, which leaves none
-        async with (
-            control_server.serving(folder, [holding.register]),
-            connected(folder, tmp_path) as channel,
-        ):
+        async with control_server.serving(folder, [holding.register]), connected(target) as channel:
             assert folder.stat().st_mode & 0o777 == 0o700
             assert await channel.unary_unary("/test.Holding/Check")(b"here", wait_for_ready=True) == b"here"
         assert not (folder / CONTROL_SOCKET).exists()
 
 
-async def test_calls_under_way_are_cancelled_at_the_end(folder: Path, tmp_path: Path) -> None:
+async def test_calls_under_way_are_cancelled_at_the_end(folder: Path, target: str) -> None:
     holding = Holding()
-    async with connected(folder, tmp_path) as channel:
+    async with connected(target) as channel:
         async with control_server.serving(folder, [holding.register]):
             call = channel.unary_unary("/test.Holding/Check")(b"")
             await until(lambda: holding.held == 1)
